@@ -1,0 +1,61 @@
+# Every target does the set-up that it needs: a virtual environment here in the checkout, and on Debian and Ubuntu
+# the packages that the machine lacks (tools/setup.sh). Done once, it costs nothing.
+
+PYTHON ?= python3
+VENV ?= .venv
+SUITES ?= suites
+
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+SYSTEM := $(VENV)/.system
+
+# Loading BPF programs takes root. Under sudo no bytecode and no caches are written, so that nothing here becomes root's.
+ifneq ($(shell id -u),0)
+SUDO := sudo --preserve-env=CI,CLANG,GITHUB_ACTIONS,GITHUB_STEP_SUMMARY,FORCE_COLOR,NO_COLOR
+endif
+AS_ROOT := $(SUDO) $(PY) -B -m
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check lint format bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(INSTALLED) $(SYSTEM) ## all that the other targets need
+
+run: $(INSTALLED) $(SYSTEM) ## run every suite of suites/ on this machine's kernel (SUITES=... for others)
+	@$(AS_ROOT) bpftest run $(SUITES)
+
+test: check $(SYSTEM) ## check, then the tests that need a kernel, then every suite; JUnit XML in build/
+	$(AS_ROOT) pytest -m kernel -p no:cacheprovider --junit-xml=build/kernel.xml
+	$(AS_ROOT) bpftest run suites --junit-xml build/suites.xml
+
+check: lint ## all that needs neither root nor a kernel: lint, and the pure tests
+	@mkdir -p build
+	$(PY) -m pytest -m "not kernel" --junit-xml=build/pure.xml
+
+lint: $(INSTALLED) ## ruff and mypy
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+
+format: $(INSTALLED) ## rewrite the code as ruff wants it
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+bench: $(INSTALLED) $(SYSTEM) ## measure
+	$(AS_ROOT) benchmarks
+
+clean: ## remove all that these targets made
+	rm -rf $(VENV) build dist .bpftest .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml tools/setup.sh
+	@tools/setup.sh $(PYTHON) venv
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -qq --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(SYSTEM): tools/setup.sh | $(INSTALLED)
+	@tools/setup.sh $(PYTHON) clang libbpf headers bpftool
+	@touch $@

@@ -1,0 +1,1 @@
+"""`make bench`: figures as ratios to something else that is measured in the same run, since machines are shared."""

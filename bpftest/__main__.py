@@ -1,0 +1,7 @@
+"""`python -m bpftest`."""
+
+import sys
+
+from bpftest.cli import main
+
+sys.exit(main())

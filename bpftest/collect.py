@@ -1,0 +1,161 @@
+"""From the arguments of a command to suites, and from suites to plans: the steps that commands share."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpftest.errors import BpftestError, SuiteError
+from bpftest.events import Excerpt, InvalidSuite, Mistake
+from bpftest.suite import selection
+from bpftest.suite.parse import InvalidSuiteFile, read_suite
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterable
+
+    from bpftest.errors import Place
+    from bpftest.plan import Object, Plan
+    from bpftest.plan.program import ObjectKey
+    from bpftest.suite.model import Program, Suite
+
+
+class Chosen(NamedTuple):
+    """A suite, and which of its cases are meant."""
+
+    suite: Suite
+    names: frozenset[str]
+
+
+class Collection(NamedTuple):
+    """What the arguments mean: the suites in the order of the arguments, and the files that are no suites."""
+
+    chosen: tuple[Chosen, ...]
+    invalid: tuple[InvalidSuite, ...]
+
+    @property
+    def cases(self) -> int:
+        """How many cases are meant."""
+        return sum(len(one.names) for one in self.chosen)
+
+
+def collect(options: Namespace) -> Collection:
+    """What `options.paths`, `options.keyword` and `options.tag` mean. Raises UsageError."""
+    accepted = [
+        make(text) for make, text in ((selection.keyword, options.keyword), (selection.tag, options.tag)) if text
+    ]
+    chosen, invalid = [], []
+    for path, targets in _by_file(options.paths).items():
+        try:
+            suite = read_suite(path)
+        except InvalidSuiteFile as error:
+            invalid.append(invalid_suite(error))
+            continue
+        names = selection.names(suite, targets)
+        kept = (case.name for case in suite.cases if case.name in names and all(accepts(case) for accepts in accepted))
+        chosen.append(Chosen(suite, frozenset(kept)))
+    return Collection(tuple(chosen), tuple(invalid))
+
+
+def _by_file(arguments: Iterable[str]) -> dict[str, list[selection.Target]]:
+    """The targets of each file, a file once, in the order of the arguments."""
+    found: dict[str, list[selection.Target]] = {}
+    for argument in arguments:
+        target = selection.target(argument)
+        for path in selection.files(target.path):
+            found.setdefault(path, []).append(target)
+    return found
+
+
+def plans(chosen: Iterable[Chosen]) -> tuple[tuple[Plan, ...], tuple[InvalidSuite, ...]]:
+    """The plans of the suites, and the suites that turn out to be invalid when they are planned."""
+    from bpftest.packets.cache import Cache
+    from bpftest.plan import plan
+
+    made, invalid = [], []
+    objects: dict[ObjectKey, Object | BpftestError] = {}
+    for one in chosen:
+        cache = Cache(_cache_path(one.suite.path))
+        try:
+            _find_objects(one.suite, objects)
+            made.append(plan(one.suite, objects, cache))
+        except InvalidSuiteFile as error:
+            invalid.append(invalid_suite(error))
+        cache.save()
+    return tuple(made), tuple(invalid)
+
+
+def _cache_path(suite_path: str) -> str:
+    import hashlib
+
+    from bpftest.kernel.files import cache_folder
+
+    name = hashlib.sha256(os.path.abspath(suite_path).encode("utf-8", "surrogateescape")).hexdigest()
+    return os.path.join(cache_folder("packets"), f"{name[:32]}.json")
+
+
+def _find_objects(suite: Suite, objects: dict[ObjectKey, Object | BpftestError]) -> None:
+    """Adds what the suite's programs name: compiles sources, and reads which programs an object holds."""
+    from bpftest.plan import object_key
+
+    for case in suite.cases:
+        key = object_key(case.program)
+        if key not in objects:
+            objects[key] = _object(case.program)
+
+
+def _object(program: Program) -> Object | BpftestError:
+    from bpftest.elf import read_programs
+    from bpftest.plan import Object
+
+    try:
+        path = program.object
+        if program.source is not None:
+            from bpftest.kernel.compile import compiled
+
+            path = compiled(program.source.file, program.source.cflags)
+        return Object(path or "", read_programs(path or ""))
+    except BpftestError as error:
+        return _at(error, program)
+
+
+def _at(error: BpftestError, program: Program) -> BpftestError:
+    """*error* at the place where the suite names the object."""
+    where = (program.places or {}).get("source" if program.source else "object")
+    if error.place is None and where is not None:
+        error.place = where.place()
+    return error
+
+
+# --- mistakes for reports -----------------------------------------------------------------------------------------
+
+EXCERPT_ABOVE = 1  # lines shown above the one with the mistake
+EXCERPT_SIZE = 4 * 1024 * 1024  # bytes; a larger file is no suite, and is not read to show a line of it
+
+
+def invalid_suite(error: InvalidSuiteFile) -> InvalidSuite:
+    """The event that tells of an invalid file."""
+    lines = _lines(error.path)
+    return InvalidSuite(error.path, tuple(_mistake(fault, error.path, lines) for fault in error.faults))
+
+
+def _mistake(fault: SuiteError, path: str, lines: list[str]) -> Mistake:
+    from bpftest.errors import Place
+
+    place = fault.place or Place(path, 1, 1)
+    return Mistake(fault.what, fault.hint, Excerpt(place, _around(place, lines)))
+
+
+def _around(place: Place, lines: list[str]) -> tuple[tuple[int, str], ...]:
+    first = max(1, place.line - EXCERPT_ABOVE)
+    return tuple((number, lines[number - 1]) for number in range(first, place.line + 1) if number <= len(lines))
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        if not os.path.isfile(path) or os.path.getsize(path) > EXCERPT_SIZE:
+            return []
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().split("\n")
+    except OSError:
+        return []

@@ -1,0 +1,9 @@
+"""One file a command, with `arguments(parser)` and `run(options) -> exit code`; imported when it is called."""
+
+COMMANDS = {  # in the order of `bpftest --help`
+    "run": "run the cases of suites on the running kernel",
+    "validate": "check suites without running anything; needs no privileges",
+    "list": "list the cases of suites",
+    "doctor": "say whether this machine can run BPF tests, and what to do about what is missing",
+    "schema": "print the JSON Schema of suites",
+}

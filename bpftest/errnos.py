@@ -1,0 +1,33 @@
+"""errno, by name and in words; the kernel has one that the C library does not know."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from bpftest.errors import SuiteError
+from bpftest.wording import suggestion
+
+ENOTSUPP = 524  # include/linux/errno.h
+
+
+def errno_number(want: int | str) -> int:
+    """The number of an errno. Raises SuiteError for a name that there is not."""
+    if isinstance(want, int):
+        return want
+    number = ENOTSUPP if want == "ENOTSUPP" else getattr(errno, want, None)
+    if not isinstance(number, int):
+        raise SuiteError(f"'{want}' is no errno", suggestion(want, (*errno.errorcode.values(), "ENOTSUPP")))
+    return number
+
+
+def errno_text(number: int) -> str:
+    """An errno for people: the name before the number."""
+    if number == ENOTSUPP:
+        return f"ENOTSUPP ({number}): this kernel has no test run for the type"
+    return f"{errno.errorcode.get(number, 'errno')} ({number}): {os.strerror(number)}"
+
+
+def errno_name(number: int) -> str:
+    """The name of an errno, or its number."""
+    return "ENOTSUPP" if number == ENOTSUPP else errno.errorcode.get(number, str(number))

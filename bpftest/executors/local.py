@@ -1,0 +1,97 @@
+"""Suites run in this process, on the running kernel, in a network namespace of bpftest's own."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from typing import TYPE_CHECKING
+
+from bpftest import __version__
+from bpftest.errors import HostError
+from bpftest.events import CaseFinished, Outcome, RunFinished, RunStarted
+from bpftest.kernel import namespace, privileges, requirements
+from bpftest.kernel.session import Session
+from bpftest.progtypes import PROG_TYPES
+from bpftest.runner import run_suite, timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bpftest.events import Event
+    from bpftest.kernel.door import Loading
+    from bpftest.plan import Plan
+    from bpftest.suite.model import Requires
+
+
+def prepare() -> None:
+    """Makes this process ready to run BPF tests. Raises HostError where it cannot."""
+    missing = privileges.missing()
+    if missing:
+        raise HostError(f"running BPF programs needs {' and '.join(missing)}")
+    namespace.enter()
+
+
+def run(plans: Sequence[tuple[Plan, frozenset[str]]], max_failures: int | None = None) -> Iterator[Event]:
+    """The events of a run of the named cases of each plan. Ends with RunFinished, after an interrupt too.
+
+    *max_failures*: how many cases may fail or error before no further one is run; None: all.
+    """
+    started = time.perf_counter()
+    kernel = RunningKernel()
+    interrupted, failures = "", 0
+    yield run_started(len(plans), sum(len(names) for _, names in plans))
+    try:
+        for event in (event for plan, names in plans for event in run_suite(plan, names, kernel)):
+            yield event
+            failures += isinstance(event, CaseFinished) and event.outcome in (Outcome.FAILED, Outcome.ERROR)
+            if failures == max_failures:
+                break
+    except KeyboardInterrupt as signal:
+        interrupted = str(signal) or "SIGINT"
+    yield RunFinished(time.perf_counter() - started, interrupted)
+
+
+def run_started(suites: int, cases: int) -> RunStarted:
+    """The first event of a run on this machine."""
+    system = os.uname()
+    return RunStarted(
+        __version__,
+        f"{system.sysname} {system.release}",
+        system.machine,
+        system.nodename,
+        timestamp(),
+        suites,
+        cases,
+        (("jit", _jit()),),
+    )
+
+
+def _jit() -> str:
+    try:
+        with open("/proc/sys/net/core/bpf_jit_enable", encoding="ascii") as setting:
+            return "off" if setting.read().strip() == "0" else "on"
+    except OSError:
+        return "unknown"
+
+
+class RunningKernel:
+    """The kernel that this process runs on."""
+
+    def __init__(self) -> None:
+        self.lacks = functools.cache(_lacks)
+
+    def open(self, loading: Loading) -> Session:
+        """Loads a program; a refusal is in the session's report. Raises ObjectError."""
+        return Session(loading)
+
+
+def _lacks(requires: Requires) -> str:
+    """What of *requires* this machine has not, in words."""
+    return (
+        requirements.arch(requires.arch)
+        or (requires.kernel and requirements.kernel(requires.kernel))
+        or requirements.types(tuple((name, PROG_TYPES[name].number) for name in requires.types))
+        or requirements.features(requires.features)
+        or requirements.config(requires.config)
+    )

@@ -1,0 +1,63 @@
+"""What expectations share: what they may know of their case, and how a check finds and shows what it looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bpftest.errors import SuiteError
+from bpftest.events import Excerpt, Finding
+from bpftest.kernel.door import Observation
+from bpftest.packets import framing
+from bpftest.progtypes.xdp import XDP_MD
+
+if TYPE_CHECKING:
+    from bpftest.kernel.door import Reply
+    from bpftest.packets.sources import Scope
+    from bpftest.progtypes import ProgType
+    from bpftest.suite.model import Written
+
+Check = Callable[[Observation], Finding]
+
+
+class Context(NamedTuple):
+    """What an expectation may need to know of its case."""
+
+    prog_type: ProgType
+    scope: Scope
+    packet: bytes = b""  # as the suite gives it: with the Ethernet header only if it has one
+    link: str = ""  # its first header: "ethernet" or "ip"
+
+    def output(self, reply: Reply) -> bytes:
+        """The packet after the run, with an Ethernet header if the suite's packet has one, without metadata."""
+        data = reply.data_out
+        if self.prog_type.sees == "ip":  # the kernel gives 14 zero bytes for the header that it took off
+            ip_packet = data[framing.ETHERNET_HEADER :]
+            ethernet = self.packet[: framing.ETHERNET_HEADER]
+            return framing.with_ethernet(ip_packet, ethernet) if self.link == "ethernet" else ip_packet
+        return data[self.metadata_length(reply) :]
+
+    def metadata_length(self, reply: Reply) -> int:
+        """Bytes of XDP metadata at the start of data_out: xdp_md.data counts from data_meta."""
+        return int.from_bytes(reply.ctx_out[:4], "little") if self.prog_type.ctx is XDP_MD else 0
+
+
+def excerpt(want: Written) -> Excerpt:
+    """The lines of the suite that say *want*."""
+    place = want.key_place() if isinstance(want.key, str) else want.place()
+    return Excerpt(place, want.document.lines(place.line, place.line))
+
+
+def placed(want: Written, look_up: Callable[[Any], Any]) -> Any:
+    """What *look_up* gives for the value of *want*. A SuiteError of it gets the place of *want*."""
+    try:
+        return look_up(want.value)
+    except SuiteError as error:
+        raise error.at(want.part(error.span)) from None
+
+
+def reply_of(observation: Observation) -> Reply:
+    """The reply of a case that runs something."""
+    if observation.reply is None:
+        raise AssertionError("a case that runs nothing has no such expectation")
+    return observation.reply

@@ -1,0 +1,90 @@
+"""`loads` and `load_error`: what the verifier says. Nothing is run."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from bpftest.errnos import errno_number, errno_text
+from bpftest.errors import SuiteError
+from bpftest.events import Finding, Mismatch
+from bpftest.expectations.context import excerpt, placed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bpftest.expectations.context import Check, Context
+    from bpftest.kernel.door import Observation
+    from bpftest.suite.model import Written
+
+
+def loads(want: Written, _context: Context) -> Check:
+    """The verifier accepts the program, and its log says these texts in this order."""
+    finds = _log_check(want)
+
+    def check(observation: Observation) -> Finding:
+        report = observation.load
+        if report.errno:
+            actual = f"{errno_text(report.errno)}; {last_line(report.log) or last_line(report.libbpf)}"
+            return Finding("loads", mismatches=(Mismatch("loads", "true", actual),), excerpt=excerpt(want))
+        return finds("loads", "the program loads", report.log)
+
+    return check
+
+
+def load_error(want: Written, _context: Context) -> Check:
+    """The kernel refuses to load the program, with this errno and these texts in its log."""
+    number = placed(want["errno"], errno_number) if "errno" in want else None
+    finds = _log_check(want)
+
+    def check(observation: Observation) -> Finding:
+        report = observation.load
+        expected = errno_text(number) if number is not None else "a refusal"
+        if not report.errno:
+            mismatch = Mismatch("load_error", expected, "none: the program loads")
+            return Finding("load_error", mismatches=(mismatch,), excerpt=excerpt(want))
+        said = finds("load_error", errno_text(report.errno), report.log + "\n" + report.libbpf)
+        if number in (None, report.errno):
+            return said
+        mismatch = Mismatch("errno", expected, errno_text(report.errno))
+        return Finding("load_error", "", (mismatch, *said.mismatches), excerpt=excerpt(want))
+
+    return check
+
+
+def last_line(log: str) -> str:
+    """The line of a verifier log that says why: the last one that is no statistics."""
+    lines = [line for line in log.splitlines() if line.strip() and not _STATISTICS.match(line)]
+    return lines[-1].strip() if lines else ""
+
+
+# print_verification_stats, kernel/bpf/verifier.c
+_STATISTICS = re.compile(r"processed \d+ insns|verification time|stack depth|mark_precise:|libbpf: ")
+
+
+def _log_check(want: Written) -> Callable[[str, str, str], Finding]:
+    texts = want.value.get("log", []) if isinstance(want.value, dict) else []
+    wanted = [texts] if isinstance(texts, str) else texts
+    searches = placed(want["log"], lambda _texts: [_search(text) for text in wanted]) if wanted else []
+
+    def check(key: str, held: str, log: str) -> Finding:
+        start = 0
+        for text, search in zip(wanted, searches, strict=True):
+            found = search.search(log, start)
+            if not found:
+                behind = "" if start == 0 else f" behind '{wanted[wanted.index(text) - 1]}'"
+                mismatch = Mismatch("log", f"'{text}'{behind}", last_line(log) or "an empty log")
+                return Finding(key, held, (mismatch,), excerpt=excerpt(want))
+            start = found.end()
+        return Finding(key, held)
+
+    return check
+
+
+def _search(text: str) -> re.Pattern[str]:
+    if len(text) < 3 or not (text.startswith("/") and text.endswith("/")):
+        return re.compile(re.escape(text))
+    try:
+        return re.compile(text[1:-1], re.MULTILINE)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise SuiteError(f"{text} is no regular expression: {error}", "it is one of Python's re module") from None

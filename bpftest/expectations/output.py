@@ -1,0 +1,174 @@
+"""`output`: the packet after the run, as a whole, some of its fields, its length, its checksums."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpftest.errors import SuiteError
+from bpftest.events import Finding, HexRow, Mismatch
+from bpftest.expectations.context import excerpt, reply_of
+from bpftest.packets import checksums, framing, hexrows
+from bpftest.packets.patterns import Pattern, pattern
+from bpftest.packets.sources import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bpftest.expectations.context import Check, Context
+    from bpftest.kernel.door import Observation, Reply
+    from bpftest.suite.model import Written
+
+# Keys of `output:` that stand for a whole packet, as those of `packet:` do.
+PACKET_KEYS = ("scapy", "hex", "base64", "file", "zeros", "fill")
+
+
+def output(want: Written, context: Context) -> Check:
+    """The packet after the run: as a whole, some of its fields, its length, its checksums."""
+    said = want.value
+    parts: list[Check] = []
+    if isinstance(said, str) or any(key in said for key in PACKET_KEYS):
+        parts.append(_packet(want, context))
+    if isinstance(said, dict):
+        plain_length = "length" in said and "fill" not in said
+        named = [key for key in OUTPUT_PARTS if key in said and (key != "length" or plain_length)]
+        parts += [OUTPUT_PARTS[key](want[key], context) for key in named]
+        if not parts:
+            hint = f"give one of: {', '.join((*PACKET_KEYS, *OUTPUT_PARTS))}"
+            raise SuiteError("this output says nothing that can be compared", hint)
+
+    def check(observation: Observation) -> Finding:
+        found = [part(observation) for part in parts]
+        broken = tuple(mismatch for finding in found for mismatch in finding.mismatches)
+        held = ", ".join(finding.held for finding in found if finding.held)
+        if not broken:
+            return Finding("output", held)
+        rows = tuple(row for finding in found for row in finding.rows)
+        return Finding("output", held, broken, rows, excerpt(want))
+
+    return check
+
+
+def _packet(want: Written, context: Context) -> Check:
+    """The packet is this one."""
+    return _same_as(_expected(want, context), context)
+
+
+def _unchanged(_want: Written, context: Context) -> Check:
+    return _same_as(Pattern(context.packet, link=context.link), context)
+
+
+def _expected(want: Written, context: Context) -> Pattern:
+    said = want.value
+    if isinstance(said, dict):
+        others = OUTPUT_PARTS.keys() - ({"length"} if "fill" in said else set())
+        said = {key: value for key, value in said.items() if key not in others}
+    try:
+        return pattern(said, context.scope)
+    except SourceError as error:
+        raise sourced(error, want) from None
+
+
+def _same_as(expected: Pattern, context: Context) -> Check:
+    shown_link = context.prog_type.sees
+    if shown_link == "ip":
+        expected = _without_ethernet(expected)
+
+    def check(observation: Observation) -> Finding:
+        reply = reply_of(observation)
+        data = context.output(reply)
+        if shown_link == "ip":
+            data = framing.ip_part(data, context.link)
+        metadata = _metadata_mismatch(expected, reply, context)
+        if expected.matches(data) and not metadata:
+            return Finding("output", _held_length(len(data)))
+        compared = expected.compared(data)
+        from bpftest.packets import fields  # only where something differs
+
+        found = fields.differences(expected.value, compared, shown_link, expected.mask)
+        mismatches = tuple(Mismatch(one.name, one.expected, one.actual, one.offset, one.derived) for one in found)
+        held = _held_length(len(data)) if len(data) == len(expected.value) else ""
+        return Finding("output", held, metadata + mismatches, _rows(expected, compared))
+
+    return check
+
+
+def _rows(expected: Pattern, compared: bytes) -> tuple[HexRow, ...]:
+    found = hexrows.rows(expected.value, compared, expected.mask).rows
+    return tuple(HexRow(row.offset, row.expected, row.actual, row.marks) for row in found)
+
+
+def _held_length(length: int) -> str:
+    return f"length {length}"
+
+
+def _metadata_mismatch(expected: Pattern, reply: Reply, context: Context) -> tuple[Mismatch, ...]:
+    if expected.metadata is None:
+        return ()
+    actual = reply.data_out[: context.metadata_length(reply)]
+    if actual == expected.metadata:
+        return ()
+    return (Mismatch("metadata", expected.metadata.hex(" ") or "none", actual.hex(" ") or "none"),)
+
+
+def _without_ethernet(expected: Pattern) -> Pattern:
+    link = expected.link or framing.link_of(expected.value)
+    if link != "ethernet":
+        return expected
+    size = framing.ETHERNET_HEADER
+    return expected._replace(value=expected.value[size:], mask=expected.mask and expected.mask[size:])
+
+
+def _fields(want: Written, context: Context) -> Check:
+    from bpftest.packets.named import field_checks  # Scapy reads the packet, so it is imported
+
+    try:
+        differences = field_checks(want.value)
+    except SourceError as error:
+        raise error.at(want[error.key].key_place() if error.key in want else want.place()) from None
+
+    def check(observation: Observation) -> Finding:
+        found = differences(context.output(reply_of(observation)), context.link)
+        mismatches = tuple(Mismatch(one.name, one.expected, one.actual, one.offset, one.derived) for one in found)
+        return Finding("output", "" if found else f"{len(want.value)} fields", mismatches)
+
+    return check
+
+
+def _length(want: Written, context: Context) -> Check:
+    wanted = want.value
+
+    def check(observation: Observation) -> Finding:
+        actual = len(context.output(reply_of(observation)))
+        if actual == wanted:
+            return Finding("output", _held_length(actual))
+        return Finding("output", "", (Mismatch("length", str(wanted), str(actual)),))
+
+    return check
+
+
+def _checksums(_want: Written, context: Context) -> Check:
+    def check(observation: Observation) -> Finding:
+        data = context.output(reply_of(observation))
+        found = checksums.checksums(data, context.link)
+        if not found:  # a check that checks nothing must not pass
+            return Finding("output", "", (Mismatch("checksums", "valid", "the packet has none"),))
+        bad = tuple(Mismatch(one.name, one.expected, one.actual, one.offset) for one in found if not one.valid)
+        return Finding("output", "" if bad else f"{len(found)} checksums valid", bad)
+
+    return check
+
+
+OUTPUT_PARTS: Mapping[str, Callable[[Written, Context], Check]] = {
+    "unchanged": _unchanged,
+    "fields": _fields,
+    "length": _length,
+    "checksums": _checksums,
+}
+
+
+def sourced(error: SourceError, want: Written) -> SuiteError:
+    """The mistake at its place inside the packet source *want*."""
+    if error.place is not None:
+        return error
+    where = want[error.key] if error.key and error.key in want else want
+    return error.at(where.part(error.span))

@@ -1,0 +1,58 @@
+"""`retval` and `errno`: how the run ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpftest.errnos import errno_number, errno_text
+from bpftest.events import Finding, Mismatch
+from bpftest.expectations.context import excerpt, placed, reply_of
+
+if TYPE_CHECKING:
+    from bpftest.expectations.context import Check, Context
+    from bpftest.kernel.door import Observation
+    from bpftest.suite.model import Written
+
+
+def retval(want: Written, context: Context) -> Check:
+    """The program returned *want*: a number, a name such as XDP_DROP, or one of a list."""
+    prog_type = context.prog_type
+    values = [want[index] for index in range(len(want.value))] if isinstance(want.value, list) else [want]
+    codes = [placed(one, prog_type.return_code) for one in values]
+    expected = " or ".join(prog_type.code_text(code) for code in codes)
+
+    def check(observation: Observation) -> Finding:
+        reply = reply_of(observation)
+        actual = reply.retval
+        if actual in codes:
+            return Finding("retval", prog_type.code_text(actual))
+        mismatch = Mismatch("retval", expected, prog_type.code_text(actual))
+        return Finding("retval", mismatches=(mismatch,), excerpt=excerpt(want))
+
+    return check
+
+
+def run_errno(want: Written, _context: Context) -> Check:
+    """The kernel refuses the run itself, with this errno."""
+    number = placed(want, errno_number)
+
+    def check(observation: Observation) -> Finding:
+        actual = reply_of(observation).errno
+        if actual == number:
+            return Finding("errno", errno_text(actual))
+        mismatch = Mismatch("errno", errno_text(number), errno_text(actual) if actual else "none: the run went through")
+        return Finding("errno", mismatches=(mismatch,), excerpt=excerpt(want))
+
+    return check
+
+
+def checksum_complete(want: Written) -> Check:
+    """The kernel found skb->csum wrong after a run with BPF_F_TEST_SKB_CHECKSUM_COMPLETE, and gave nothing back."""
+
+    def check(_observation: Observation) -> Finding:
+        actual = "wrong: the packet was changed without bpf_csum_* or a helper that keeps skb->csum up to date"
+        return Finding(
+            "flags", mismatches=(Mismatch("checksum_complete", "skb->csum right", actual),), excerpt=excerpt(want)
+        )
+
+    return check

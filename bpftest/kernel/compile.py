@@ -1,0 +1,191 @@
+"""`source:` files become objects: clang into a cache keyed by content, flags, headers and compiler.
+
+A cached object stands beside a manifest: the headers that went into it, each with its hash. It is used when each of
+them still has that hash, so nothing is compiled, and clang not even started, while nothing has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+
+from bpftest.errors import CompileError, HostError
+from bpftest.kernel.files import cache_folder, make_folder, write_file
+
+CLANG_VERSIONS = range(30, 10, -1)  # the names that distributions give: clang-19
+COMPILE_SECONDS = 60
+BTF = "/sys/kernel/btf/vmlinux"
+NOTES = "/sys/kernel/notes"  # holds the kernel's build id
+
+# __TARGET_ARCH_* of bpf_tracing.h, the macro that the C library's headers want, and its multiarch folder
+ARCHITECTURES = {
+    "x86_64": ("x86", "__x86_64__", "x86_64-linux-gnu"),
+    "aarch64": ("arm64", "__aarch64__", "aarch64-linux-gnu"),
+    "riscv64": ("riscv", "__riscv", "riscv64-linux-gnu"),
+    "s390x": ("s390", "__s390x__", "s390x-linux-gnu"),
+    "ppc64le": ("powerpc", "__powerpc64__", "powerpc64le-linux-gnu"),
+}
+
+
+def compiled(file: str, cflags: tuple[str, ...] = ()) -> str:
+    """The path of the object that *file* compiles to.
+
+    Raises CompileError with clang's own output, or HostError where clang or bpftool is missing.
+    """
+    clang = clang_path()
+    arguments = [*_arguments(), *cflags]
+    key = _digest(json.dumps([_identity(clang), os.path.abspath(file), arguments]).encode(), _read(file))
+    name = os.path.join(cache_folder("objects"), key)
+    if not _current(f"{name}.json"):
+        _compile(clang, file, arguments, name)
+    return f"{name}.o"
+
+
+def clang_path() -> str:
+    """The clang to use: $CLANG, or the newest on the PATH. Raises HostError."""
+    chosen = os.environ.get("CLANG")
+    names = [chosen] if chosen else ["clang", *(f"clang-{version}" for version in CLANG_VERSIONS)]
+    for name in names:
+        path = shutil.which(name)
+        if path:
+            return path
+    raise HostError(
+        f"$CLANG is '{chosen}', and there is no such program" if chosen else "`source:` needs clang, and there is none",
+        "install it with the distribution's package manager: apt-get install clang",
+    )
+
+
+def bpftool_path() -> str | None:
+    """bpftool, also where a user's PATH has no sbin."""
+    return shutil.which("bpftool") or shutil.which("bpftool", path="/usr/local/sbin:/usr/sbin:/sbin")
+
+
+def _arguments() -> list[str]:
+    arguments = ["-g", "-O2", "-target", "bpf", "-Wall", "-Wno-unused-command-line-argument"]
+    architecture = ARCHITECTURES.get(os.uname().machine)
+    if architecture:
+        target, macro, folder = architecture
+        arguments += [f"-D__TARGET_ARCH_{target}", f"-D{macro}", "-idirafter", f"/usr/include/{folder}"]
+    return [*arguments, "-I", os.path.dirname(_vmlinux_header())]
+
+
+def _compile(clang: str, file: str, arguments: list[str], name: str) -> None:
+    """Writes name.o, and name.json last: what is there is whole."""
+    temporary = f"{name}.{os.getpid()}"
+    command = [clang, *arguments, "-MD", "-MF", f"{temporary}.d", "-c", file, "-o", f"{temporary}.o"]
+    try:
+        failed, output = _run_clang(command, file)
+        if failed and "'vmlinux.h' file not found" in output:
+            _make_vmlinux_header(_vmlinux_header())
+            failed, output = _run_clang(command, file)
+        if failed:
+            raise CompileError(f"{file}: clang refuses it: {_first_error(output)}", text=output)
+        with open(f"{temporary}.d", encoding="utf-8", errors="surrogateescape") as rule:
+            headers = _prerequisites(rule.read())
+        os.replace(f"{temporary}.o", f"{name}.o")
+        write_file(f"{name}.json", json.dumps({header: _file_digest(header) for header in headers}).encode())
+    finally:
+        for ending in (".d", ".o"):
+            if os.path.exists(temporary + ending):
+                os.unlink(temporary + ending)
+
+
+def _run_clang(command: list[str], file: str) -> tuple[bool, str]:
+    """Whether it failed, and what it said."""
+    import subprocess
+
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=COMPILE_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise CompileError(f"{file}: clang has not finished after {COMPILE_SECONDS} s") from None
+    return done.returncode != 0, done.stderr.decode("utf-8", "replace").strip()
+
+
+def _current(manifest: str) -> bool:
+    """Whether everything that the manifest names is as it was."""
+    try:
+        with open(manifest, encoding="utf-8", errors="surrogateescape") as file:
+            hashes = json.load(file)
+        return all(_file_digest(header) == was for header, was in hashes.items())
+    except (OSError, ValueError, AttributeError, CompileError):
+        return False
+
+
+def _prerequisites(rule: str) -> list[str]:
+    """The files that a rule of make depends on, as clang -MD writes it."""
+    _, _, files = rule.replace("\\\n", " ").partition(": ")
+    return [name.replace("\0", " ") for name in files.replace("\\ ", "\0").split()]
+
+
+def _vmlinux_header() -> str:
+    """Where vmlinux.h of the running kernel is kept, whether or not it has been made."""
+    try:
+        with open(NOTES, "rb") as file:
+            kernel = file.read()
+    except OSError:
+        kernel = "".join(os.uname()).encode()
+    return os.path.join(cache_folder("vmlinux"), _digest(kernel), "vmlinux.h")
+
+
+def _make_vmlinux_header(header: str) -> None:
+    import subprocess
+
+    bpftool = bpftool_path()
+    if not os.path.exists(BTF):
+        raise HostError(
+            f"vmlinux.h is made from {BTF}, and this kernel has none",
+            "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, or put a vmlinux.h beside the source",
+        )
+    if bpftool is None:
+        raise HostError(
+            "vmlinux.h is made by bpftool, and there is none",
+            "install it with the distribution's package manager: apt-get install bpftool",
+        )
+    done = subprocess.run([bpftool, "btf", "dump", "file", BTF, "format", "c"], capture_output=True, check=False)
+    if done.returncode != 0:
+        raise HostError(f"bpftool makes no vmlinux.h: {done.stderr.decode('utf-8', 'replace').strip()}")
+    make_folder(os.path.dirname(header))
+    write_file(header, done.stdout)
+
+
+def _first_error(output: str) -> str:
+    for line in output.splitlines():
+        _, found, message = line.partition("error: ")
+        if found:
+            return message
+    return output.splitlines()[0] if output else "no message"
+
+
+def _identity(program: str) -> list[object]:
+    """What changes when the compiler does, without starting it."""
+    path = os.path.realpath(program)
+    status = os.stat(path)
+    return [path, status.st_size, status.st_mtime_ns]
+
+
+def _read(file: str) -> bytes:
+    try:
+        with open(file, "rb") as opened:
+            return opened.read()
+    except OSError as error:
+        raise CompileError(f"{file}: {error.strerror}", "correct the path; it is relative to the suite") from None
+
+
+_file_digests: dict[str, str] = {}
+
+
+def _file_digest(file: str) -> str:
+    """The digest of a header, read once a process: most are shared by all sources."""
+    if file not in _file_digests:
+        _file_digests[file] = _digest(_read(file))
+    return _file_digests[file]
+
+
+def _digest(*parts: bytes) -> str:
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(len(part).to_bytes(8, "little"))
+        total.update(part)
+    return total.hexdigest()

@@ -1,0 +1,172 @@
+"""The system's libbpf (1.0 or newer) through ctypes: the only file that knows its ABI.
+
+Signatures from libbpf's bpf/libbpf.h and bpf/bpf.h; a test holds the structs against the C compiler's offsets.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import CFUNCTYPE, POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+
+from bpftest.errors import HostError
+
+LIBBPF_WARN = 0  # enum libbpf_print_level
+
+
+class ObjectOpenOpts(ctypes.Structure):
+    """The first fields of struct bpf_object_open_opts; libbpf reads `sz` and takes the rest as 0."""
+
+    _fields_ = (("sz", c_size_t), ("object_name", c_char_p))
+
+
+class TestRunOpts(ctypes.Structure):
+    """struct bpf_test_run_opts (bpf/bpf.h)."""
+
+    _fields_ = (
+        ("sz", c_size_t),
+        ("data_in", c_void_p),
+        ("data_out", c_void_p),
+        ("data_size_in", c_uint32),
+        ("data_size_out", c_uint32),
+        ("ctx_in", c_void_p),
+        ("ctx_out", c_void_p),
+        ("ctx_size_in", c_uint32),
+        ("ctx_size_out", c_uint32),
+        ("retval", c_uint32),
+        ("repeat", c_int),
+        ("duration", c_uint32),
+        ("flags", c_uint32),
+        ("cpu", c_uint32),
+        ("batch_size", c_uint32),
+    )
+
+
+class ProgInfo(ctypes.Structure):
+    """struct bpf_prog_info (linux/bpf.h), up to verified_insns; the kernel fills in as much as it knows."""
+
+    _fields_ = (
+        ("type", c_uint32),
+        ("id", c_uint32),
+        ("tag", ctypes.c_uint8 * 8),
+        ("jited_prog_len", c_uint32),  # bytes
+        ("xlated_prog_len", c_uint32),  # bytes
+        ("_insns_to_run_time_ns", ctypes.c_uint8 * 168),
+        ("run_time_ns", c_uint64),
+        ("run_cnt", c_uint64),
+        ("recursion_misses", c_uint64),
+        ("verified_insns", c_uint32),
+        ("_reserved", c_uint32),
+    )
+
+
+_PRINT = CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
+_OBJECT = _PROGRAM = _MAP = c_void_p
+
+_SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
+    "libbpf_version_string": (c_char_p, ()),
+    "libbpf_set_print": (c_void_p, (_PRINT,)),
+    "bpf_object__open_mem": (_OBJECT, (c_char_p, c_size_t, POINTER(ObjectOpenOpts))),
+    "bpf_object__load": (c_int, (_OBJECT,)),
+    "bpf_object__close": (None, (_OBJECT,)),
+    "bpf_object__next_program": (_PROGRAM, (_OBJECT, _PROGRAM)),
+    "bpf_object__next_map": (_MAP, (_OBJECT, _MAP)),
+    "bpf_program__name": (c_char_p, (_PROGRAM,)),
+    "bpf_program__fd": (c_int, (_PROGRAM,)),
+    "bpf_program__set_autoload": (c_int, (_PROGRAM, c_bool)),
+    "bpf_program__set_type": (c_int, (_PROGRAM, c_int)),
+    "bpf_program__set_expected_attach_type": (c_int, (_PROGRAM, c_int)),
+    "bpf_program__flags": (c_uint32, (_PROGRAM,)),
+    "bpf_program__set_flags": (c_int, (_PROGRAM, c_uint32)),
+    "bpf_program__set_log_level": (c_int, (_PROGRAM, c_uint32)),
+    "bpf_program__set_log_buf": (c_int, (_PROGRAM, c_void_p, c_size_t)),
+    "bpf_map__name": (c_char_p, (_MAP,)),
+    "bpf_map__is_internal": (c_bool, (_MAP,)),
+    "bpf_map__set_pin_path": (c_int, (_MAP, c_char_p)),
+    "bpf_obj_get_info_by_fd": (c_int, (c_int, POINTER(ProgInfo), POINTER(c_uint32))),
+    "bpf_prog_test_run_opts": (c_int, (c_int, POINTER(TestRunOpts))),
+    "bpf_prog_load": (c_int, (c_int, c_char_p, c_char_p, c_void_p, c_size_t, c_void_p)),
+}
+
+_library: ctypes.CDLL | None = None
+_messages: list[str] = []
+_raised: list[BaseException] = []
+
+
+def library() -> ctypes.CDLL:
+    """libbpf, loaded once and with every signature declared. Raises HostError where it is not installed or too old."""
+    global _library
+    if _library is None:
+        _library = _declared()
+        _library.libbpf_set_print(_COLLECT)
+    return _library
+
+
+def _declared() -> ctypes.CDLL:
+    try:
+        found = ctypes.CDLL("libbpf.so.1", use_errno=True)
+    except OSError as error:
+        raise HostError(
+            f"libbpf 1.0 or newer is not installed ({error})",
+            "install it with the distribution's package manager: apt-get install libbpf1",
+        ) from None
+    for name, (result, arguments) in _SIGNATURES.items():
+        try:
+            function = getattr(found, name)
+        except AttributeError:
+            raise HostError(f"the installed libbpf has no {name}", "bpftest needs libbpf 1.0 or newer") from None
+        function.restype, function.argtypes = result, arguments
+    return found
+
+
+def version() -> str:
+    """The version of libbpf, such as "v1.1"."""
+    text: bytes = library().libbpf_version_string()
+    return text.decode()
+
+
+def _collect(level: int, form: bytes, arguments: int) -> int:
+    """Keeps libbpf's warnings. No exception may leave a callback: an interrupt waits until libbpf has returned."""
+    if level != LIBBPF_WARN:
+        return 0
+    try:
+        text = c_char_p()
+        # A va_list argument arrives as a pointer on the 64-bit Linux ABIs (x86-64 and AArch64 psABI).
+        if _libc.vasprintf(ctypes.byref(text), form, arguments) >= 0:
+            _messages.append((text.value or b"").decode("utf-8", "replace"))
+            _libc.free(text)
+    except BaseException as error:  # noqa: BLE001 - kept, and raised by called()
+        _raised.append(error)
+    return 0
+
+
+SILENT = _PRINT(lambda _level, _form, _arguments: 0)  # drops whatever libbpf says
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.vasprintf.argtypes = (POINTER(c_char_p), c_char_p, c_void_p)
+_libc.free.argtypes = (c_char_p,)
+_libc.free.restype = None
+_libc.unshare.argtypes = (c_int,)
+
+
+_COLLECT = _PRINT(_collect)  # libbpf keeps a pointer to it, so it must live as long as the process
+
+
+def warnings() -> str:
+    """What libbpf has said since the last call, without the lines that mislead on today's kernels."""
+    if _raised:
+        raise _raised.pop()
+    text = "".join(_messages)
+    _messages.clear()
+    # On EPERM libbpf 1.x advises `ulimit -l`; kernels since 5.11 do not charge BPF memory to RLIMIT_MEMLOCK.
+    return "\n".join(line for line in text.splitlines() if "ulimit -l" not in line)
+
+
+def last_errno() -> int:
+    """errno of the last call; libbpf 1.x sets it for every failure."""
+    return ctypes.get_errno()
+
+
+def unshare(flags: int) -> int:
+    """Moves this process into new namespaces, those of the CLONE_NEW* *flags*: 0, or the errno."""
+    return 0 if _libc.unshare(flags) == 0 else ctypes.get_errno()

@@ -1,0 +1,123 @@
+"""BPF_PROG_RUN itself: a Request goes in, a Reply comes out. Struct and buffers are made once and used again."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from bpftest.errors import RunError
+from bpftest.kernel import libbpf
+from bpftest.kernel.door import Reply, Request
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+# The largest packet is 73,152 bytes (XDP: one linear page and 17 fragments, net/bpf/test_run.c); a program can
+# grow it by its headroom and tailroom, never by a page. So ENOSPC cannot happen.
+DATA_SIZE = 128 * 1024
+CTX_SIZE = 4096  # a longer ctx is refused with E2BIG (bpf_check_uarg_tail_zero)
+
+
+class Exchange:
+    """The struct and the buffers that every run of this process uses."""
+
+    def __init__(self) -> None:
+        self._test_run = libbpf.library().bpf_prog_test_run_opts
+        self._data_in = ctypes.create_string_buffer(DATA_SIZE)
+        self._data_out = ctypes.create_string_buffer(DATA_SIZE)
+        self._ctx_in = ctypes.create_string_buffer(CTX_SIZE)
+        self._ctx_out = ctypes.create_string_buffer(CTX_SIZE)
+        self._opts = libbpf.TestRunOpts(sz=ctypes.sizeof(libbpf.TestRunOpts))
+        self._by_reference = ctypes.byref(self._opts)
+        self._expired = False
+        signal.signal(signal.SIGALRM, self._expire)
+
+    def _expire(self, _number: int, _frame: FrameType | None) -> None:
+        self._expired = True
+
+    def run(self, program_fd: int, request: Request) -> Reply:
+        """One BPF_PROG_RUN in this thread and its network namespace.
+
+        A signal ends a run with repetitions left: after Request.timeout_s the Reply is timed_out; any other EINTR is
+        a Reply too, and the caller knows whether state was left behind.
+        """
+        self._fill(request)
+        self._expired = False
+        if request.cpu is None:
+            failed = self._timed(program_fd, request.timeout_s)
+        else:
+            with _pinned(request.cpu):
+                failed = self._timed(program_fd, request.timeout_s)
+        return self._reply(failed)
+
+    def _fill(self, request: Request) -> None:
+        opts = self._opts
+        if request.data_in is None:
+            opts.data_in, opts.data_size_in, opts.data_out, opts.data_size_out = None, 0, None, 0
+        else:
+            ctypes.memmove(self._data_in, request.data_in, len(request.data_in))
+            opts.data_in, opts.data_size_in = ctypes.addressof(self._data_in), len(request.data_in)
+            opts.data_out, opts.data_size_out = ctypes.addressof(self._data_out), DATA_SIZE
+        if request.ctx_in is None:
+            opts.ctx_in, opts.ctx_size_in = None, 0
+        else:
+            ctypes.memmove(self._ctx_in, request.ctx_in, len(request.ctx_in))
+            opts.ctx_in, opts.ctx_size_in = ctypes.addressof(self._ctx_in), len(request.ctx_in)
+        opts.ctx_out = ctypes.addressof(self._ctx_out) if request.ctx_size_out else None
+        opts.ctx_size_out = request.ctx_size_out
+        opts.retval = opts.duration = 0
+        opts.repeat, opts.flags = request.repeat, request.flags
+
+    def _timed(self, program_fd: int, timeout_s: float) -> int:
+        signal.setitimer(signal.ITIMER_REAL, timeout_s)
+        try:
+            return 0 if self._test_run(program_fd, self._by_reference) == 0 else ctypes.get_errno()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _reply(self, failed: int) -> Reply:
+        if failed:  # on an error nothing is written back
+            return Reply(errno=failed, timed_out=failed == errno.EINTR and self._expired)
+        opts = self._opts
+        retval = opts.retval
+        return Reply(
+            0,
+            retval - 0x1_0000_0000 if retval & 0x8000_0000 else retval,
+            opts.duration,
+            ctypes.string_at(self._data_out, opts.data_size_out) if opts.data_out else b"",
+            ctypes.string_at(self._ctx_out, opts.ctx_size_out) if opts.ctx_out else b"",
+        )
+
+
+class _pinned:  # noqa: N801 - reads as a word: with _pinned(cpu)
+    """This thread runs on one CPU only, as long as the block lasts."""
+
+    def __init__(self, cpu: int) -> None:
+        self._cpu = cpu
+        self._before = os.sched_getaffinity(0)
+
+    def __enter__(self) -> None:
+        try:
+            os.sched_setaffinity(0, {self._cpu})
+        except (OSError, OverflowError):
+            online = ", ".join(map(str, sorted(self._before)))
+            raise RunError(
+                f"cpu {self._cpu}: this machine has no such CPU for bpftest", f"CPUs here: {online}"
+            ) from None
+
+    def __exit__(self, *_: object) -> None:
+        os.sched_setaffinity(0, self._before)
+
+
+_exchange: Exchange | None = None
+
+
+def exchange() -> Exchange:
+    """The Exchange of this process."""
+    global _exchange
+    if _exchange is None:
+        _exchange = Exchange()
+    return _exchange

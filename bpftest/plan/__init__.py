@@ -1,0 +1,166 @@
+"""Suite → jobs: bytes for the kernel, and checks for what comes back.
+
+Nothing is loaded yet, and every mistake of the suite is found.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bpftest.errors import SuiteError
+from bpftest.expectations import EXPECTATIONS, Check, Context
+from bpftest.expectations.result import checksum_complete
+from bpftest.packets.sources import Scope
+from bpftest.plan.program import Object, Objects, Target, object_key, target
+from bpftest.plan.request import (
+    ctx_numbers,
+    flag_bits,
+    framed,
+    packet_of,
+    refuse_broken_rules,
+    request,
+    rule_place,
+)
+from bpftest.progtypes import Run
+from bpftest.suite.parse import InvalidSuiteFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bpftest.errors import BpftestError
+    from bpftest.kernel.door import Loading, Request
+    from bpftest.packets.cache import Cache
+    from bpftest.progtypes import ProgType
+    from bpftest.suite.model import Case, Program, Suite, Written
+
+__all__ = ["Job", "Object", "Objects", "Plan", "object_key", "plan", "rule_place"]
+
+ON_LOADING = ("loads", "load_error")  # expectations for which nothing is run
+ALONE = (*ON_LOADING, "errno")  # expectations that leave nothing to expect beside them
+
+
+class Job(NamedTuple):
+    """One case, ready to run."""
+
+    case: Case
+    checks: tuple[Check, ...]
+    prog_type: ProgType | None = None  # None: there is a problem, and the suite does not say
+    loading: Loading | None = None  # None: there is a problem
+    request: Request | None = None  # None: nothing is run
+    run: Run | None = None  # the request in the terms of the rules
+    refusals: Mapping[int, Check] = MappingProxyType({})  # errnos of the run that are verdicts by themselves
+    problem: BpftestError | None = None  # why the case cannot run: object or compiler
+
+
+class Plan(NamedTuple):
+    """A suite and its jobs, one a case, in its order."""
+
+    suite: Suite
+    jobs: tuple[Job, ...]
+
+
+def plan(suite: Suite, objects: Objects, cache: Cache | None = None) -> Plan:
+    """The jobs of *suite*. *objects*: what each is, or why there is none. Raises InvalidSuiteFile."""
+    scope = Scope(suite.variables, suite.packets, suite.headers, os.path.dirname(suite.path), cache)
+    planning = _Planning(objects, scope)
+    jobs = tuple(planning.job(case) for case in suite.cases)
+    if planning.faults:
+        raise InvalidSuiteFile(suite.path, _in_order(planning.faults))
+    return Plan(suite, jobs)
+
+
+def _in_order(faults: list[SuiteError]) -> tuple[SuiteError, ...]:
+    """Each mistake once, from the top of the file: cases that share a default share its mistakes."""
+    unique = {str(fault): fault for fault in faults}
+    return tuple(sorted(unique.values(), key=_position))
+
+
+def _position(fault: SuiteError) -> tuple[int, int]:
+    return (fault.place.line, fault.place.column) if fault.place else (0, 0)
+
+
+class _Planning:
+    """The planning of one suite: what its cases share, and the mistakes found so far."""
+
+    def __init__(self, objects: Objects, scope: Scope) -> None:
+        self.faults: list[SuiteError] = []
+        self._objects = objects
+        self._scope = scope
+        self._targets: dict[int, Target] = {}
+
+    def job(self, case: Case) -> Job:
+        """The job of *case*; it means nothing if a mistake was found."""
+        found = self._target(case.program)
+        prog_type = found.prog_type
+        if prog_type is None:
+            return Job(case, (), problem=found.problem)
+        self._try(case.here, _refuse_company, case)
+        if any(key in case.expect for key in ON_LOADING):
+            checks = self._checks(case, Context(prog_type, self._scope))
+            return Job(case, checks, prog_type, _with_log(found.loading, case), problem=found.problem)
+        given = self._try(case.here, packet_of, case, self._scope)
+        if given is None:
+            return Job(case, (), prog_type, problem=found.problem)
+        frame = framed(given, prog_type)
+        ctx = self._try(case.here, ctx_numbers, case, prog_type) or {}
+        flags = self._try(case.here, flag_bits, case, prog_type) or 0
+        run = Run(frame.data_in, len(given.metadata), ctx, frame.unseen)
+        self._try(case.here, refuse_broken_rules, case, prog_type, run)
+        checks = self._checks(case, Context(prog_type, self._scope, given.data, frame.link))
+        asked = request(case, prog_type, given.metadata, run, flags)
+        return Job(case, checks, prog_type, found.loading, asked, run, _refusals(case), found.problem)
+
+    def _checks(self, case: Case, context: Context) -> tuple[Check, ...]:
+        found = (self._try(case.expect[key], EXPECTATIONS[key], case.expect[key], context) for key in case.expect)
+        return tuple(check for check in found if check is not None)
+
+    def _target(self, program: Program) -> Target:
+        """What *program* names, looked up once for the cases that share it."""
+        found = self._targets.get(id(program))
+        if found is None:
+            try:
+                found = target(program, self._objects[object_key(program)])
+            except SuiteError as error:
+                self.faults.append(error)
+                found = Target()
+            self._targets[id(program)] = found
+        return found
+
+    def _try(self, where: Written, step: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return step(*arguments)
+        except SuiteError as error:
+            self.faults.append(error.at(where.part(error.span)))
+            return None
+
+
+def _refuse_company(case: Case) -> None:
+    """Raises SuiteError where something is expected of a run that is refused, or that never is."""
+    names = list(case.expect)
+    first = next((name for name in names if name in ALONE), None)
+    if first is None or len(names) == 1:
+        return
+    other = next(name for name in names if name != first)
+    why = "the program is loaded and not run" if first in ON_LOADING else "the kernel gives nothing back"
+    raise SuiteError(
+        f"'{first}' and '{other}' do not go together: with '{first}' {why}",
+        "make two cases of them",
+        case.expect[other].key_place(),
+    )
+
+
+def _refusals(case: Case) -> Mapping[int, Check]:
+    """The verdicts that the kernel gives by refusing: with checksum_complete, EBADMSG says that skb->csum is wrong."""
+    if case.flags is None or "checksum_complete" not in case.flags.value or "errno" in case.expect:
+        return MappingProxyType({})
+    return MappingProxyType({errno.EBADMSG: checksum_complete(case.flags)})
+
+
+def _with_log(loading: Loading | None, case: Case) -> Loading | None:
+    """*loading* with the verifier's log, where the case looks into it; a refusal always has one."""
+    if loading is None or "loads" not in case.expect or "log" not in case.expect["loads"]:
+        return loading
+    return loading._replace(log_level=loading.log_level | 1)

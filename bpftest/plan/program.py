@@ -1,0 +1,123 @@
+"""Which program of which object: names are looked up, the type is found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpftest.errors import BpftestError, SuiteError
+from bpftest.kernel.door import Loading
+from bpftest.progtypes import PROG_TYPES, ProgType, of_section
+from bpftest.wording import suggestion
+
+if TYPE_CHECKING:
+    from bpftest.elf import ElfProgram
+    from bpftest.errors import Place
+    from bpftest.suite.model import Program
+
+# BPF_F_* of BPF_PROG_LOAD, linux/bpf.h
+LOAD_FLAGS = {
+    "strict_alignment": 1 << 0,
+    "any_alignment": 1 << 1,
+    "test_rnd_hi32": 1 << 2,
+    "test_state_freq": 1 << 3,
+    "sleepable": 1 << 4,
+    "xdp_has_frags": 1 << 5,
+    "test_reg_invariants": 1 << 7,
+}
+
+
+class Object(NamedTuple):
+    """What is known of the object of a program before it is opened."""
+
+    path: str
+    programs: tuple[ElfProgram, ...]
+
+
+ObjectKey = tuple[str, tuple[str, ...]]
+Objects = Mapping[ObjectKey, "Object | BpftestError"]  # what each object is, or why there is none
+
+
+def object_key(program: Program) -> ObjectKey:
+    """What tells the object of *program* from others: its path, or its source with the arguments for clang."""
+    if program.source is not None:
+        return program.source.file, ("source", *program.source.cflags)
+    return program.object or "", ()
+
+
+class Target(NamedTuple):
+    """The program that a case runs: its type if that is known, and how it is loaded or why it cannot be."""
+
+    prog_type: ProgType | None = None
+    loading: Loading | None = None
+    problem: BpftestError | None = None
+
+
+def target(program: Program, found: Object | BpftestError) -> Target:
+    """The type of *program* and how it is loaded. Raises SuiteError, with its place."""
+    if isinstance(found, BpftestError):
+        return Target(PROG_TYPES[program.type] if program.type else None, None, found)
+    elf_program = _elf_program(program, found)
+    section_type, _ = of_section(elf_program.section)
+    name = program.type or section_type
+    if name is None:
+        known = ", ".join(PROG_TYPES)
+        raise SuiteError(
+            f"the section \"{elf_program.section}\" of '{elf_program.name}' tells no program type that bpftest runs",
+            f"say 'type:', one of: {known}",
+            _place(program, "type", "program", "object", "source"),
+        )
+    prog_type = PROG_TYPES[name]
+    loading = Loading(
+        found.path,
+        elf_program.name,
+        prog_type.number,
+        _attach_type(program, prog_type, section_type),
+        sum(LOAD_FLAGS[flag] for flag in program.load.flags),
+        program.load.log_level,
+        _also(program, found),
+    )
+    return Target(prog_type, loading)
+
+
+def _elf_program(program: Program, found: Object) -> ElfProgram:
+    names = [one.name for one in found.programs]
+    if program.name is None:
+        if len(names) == 1:
+            return found.programs[0]
+        text = f"the object holds {len(names)} programs" if names else "the object holds no program"
+        hint = f"say 'program:', one of: {', '.join(names)}" if names else 'give the function a SEC("xdp") or the like'
+        raise SuiteError(text, hint, _place(program, "object", "source"))
+    for one in found.programs:
+        if one.name == program.name:
+            return one
+    raise SuiteError(
+        f"no program '{program.name}' in the object", suggestion(program.name, names), _place(program, "program")
+    )
+
+
+def _attach_type(program: Program, prog_type: ProgType, section_type: str | None) -> int | None:
+    if program.attach_type is not None:
+        if program.attach_type in prog_type.attach_types:
+            return prog_type.attach_types[program.attach_type]
+        known = prog_type.attach_types
+        hint = suggestion(program.attach_type, known) if known else f"{prog_type.name} has none: leave it out"
+        raise SuiteError(
+            f"'{program.attach_type}' is no attach type of {prog_type.name}", hint, _place(program, "attach_type")
+        )
+    # A section of another type has set an attach type that this one does not know.
+    return 0 if section_type not in (None, prog_type.name) else None
+
+
+def _also(program: Program, found: Object) -> tuple[str, ...]:
+    names = [one.name for one in found.programs]
+    for name in program.load.also:
+        if name not in names:
+            raise SuiteError(f"no program '{name}' in the object", suggestion(name, names), _place(program, "load"))
+    return program.load.also
+
+
+def _place(program: Program, *keys: str) -> Place | None:
+    """Where the first of *keys* that the suite gives is said."""
+    places = program.places or {}
+    return next((places[key].place() for key in keys if key in places), None)

@@ -1,0 +1,145 @@
+"""The types that run over an skb: struct __sk_buff is their context, bpf_prog_test_run_skb runs them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpftest.progtypes.entry import ETHERNET_HEADER, PAGE_SIZE, Ctx, CtxField, ProgType, Rule, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SK_BUFF_FIELDS = (
+    *("mark", "priority", "ingress_ifindex", "ifindex", "cb"),
+    *("tstamp", "wire_len", "gso_segs", "gso_size", "hwtstamp"),
+)
+SK_BUFF = Ctx(
+    "struct __sk_buff",
+    192,
+    {
+        "len": CtxField(0, 4),
+        "pkt_type": CtxField(4, 4),
+        "mark": CtxField(8, 4),
+        "queue_mapping": CtxField(12, 4),
+        "protocol": CtxField(16, 4),
+        "vlan_present": CtxField(20, 4),
+        "vlan_tci": CtxField(24, 4),
+        "vlan_proto": CtxField(28, 4),
+        "priority": CtxField(32, 4),
+        "ingress_ifindex": CtxField(36, 4),
+        "ifindex": CtxField(40, 4),
+        "tc_index": CtxField(44, 4),
+        "cb": CtxField(48, 4, 5),
+        "hash": CtxField(68, 4),
+        "tc_classid": CtxField(72, 4),
+        "data": CtxField(76, 4),
+        "data_end": CtxField(80, 4),
+        "napi_id": CtxField(84, 4),
+        "family": CtxField(88, 4),
+        "remote_port": CtxField(132, 4),
+        "local_port": CtxField(136, 4),
+        "data_meta": CtxField(140, 4),
+        "tstamp": CtxField(152, 8),
+        "wire_len": CtxField(160, 4),
+        "gso_segs": CtxField(164, 4),
+        "gso_size": CtxField(176, 4),
+        "tstamp_type": CtxField(180, 1),
+        "hwtstamp": CtxField(184, 8),
+    },
+    _SK_BUFF_FIELDS,
+    _SK_BUFF_FIELDS,
+)
+SKB_FLAGS = {"checksum_complete": 4}  # BPF_F_TEST_SKB_CHECKSUM_COMPLETE
+
+# bpf_test_init: what is left of a page behind NET_SKB_PAD + NET_IP_ALIGN and before skb_shared_info
+SKB_LINEAR_MAX = PAGE_SIZE - 64 - 320
+IP_HEADERS = {0x0800: ("IPv4", 20), 0x86DD: ("IPv6", 40)}
+
+
+def short(run: Run) -> str:
+    """No Ethernet header: bpf_test_init, net/bpf/test_run.c."""
+    if len(run.data_in) >= ETHERNET_HEADER:
+        return ""
+    return f"the packet has {len(run.data_in)} bytes, and the kernel wants an Ethernet header of {ETHERNET_HEADER}"
+
+
+def _short_ip(run: Run) -> str:
+    name, size = IP_HEADERS.get(int.from_bytes(run.data_in[12:14], "big"), ("", 0))
+    have = len(run.data_in) - ETHERNET_HEADER
+    if have >= size:
+        return ""
+    return (
+        f"the Ethernet header announces {name}, and {have} bytes follow: this kernel wants a whole header, {size} bytes"
+    )
+
+
+def _long_skb(run: Run) -> str:
+    if len(run.data_in) <= SKB_LINEAR_MAX:
+        return ""
+    return (
+        f"the packet has {len(run.data_in)} bytes with its Ethernet header; kernels that test with linear skbs only "
+        f"take {SKB_LINEAR_MAX} (with pages of {PAGE_SIZE} bytes)"
+    )
+
+
+def _wire_len(run: Run) -> str:
+    wire_len, length = run.ctx.get("wire_len", 0), len(run.data_in) - run.link_offset
+    if not isinstance(wire_len, int) or wire_len == 0 or wire_len >= length:
+        return ""
+    return f"wire_len is {wire_len}, less than the packet's {length} bytes"
+
+
+def _no_device(run: Run) -> str:
+    index = run.ctx.get("ifindex", 0)
+    return "" if index in (0, 1) else f"there is no interface {index} in bpftest's network namespace, only lo (1)"
+
+
+SKB_RULES = (
+    Rule("EINVAL", "packet", short),
+    Rule("EINVAL", "ctx.wire_len", _wire_len),
+    Rule("EINVAL", "packet", _short_ip, everywhere=False),
+    Rule("EINVAL", "packet", _long_skb, everywhere=False),
+    Rule("ENODEV", "ctx.ifindex", _no_device, everywhere=False),
+)
+
+TC_CODES = (
+    ("TC_ACT_UNSPEC", -1),
+    ("TC_ACT_OK", 0),
+    ("TC_ACT_RECLASSIFY", 1),
+    ("TC_ACT_SHOT", 2),
+    ("TC_ACT_PIPE", 3),
+    ("TC_ACT_STOLEN", 4),
+    ("TC_ACT_QUEUED", 5),
+    ("TC_ACT_REPEAT", 6),
+    ("TC_ACT_REDIRECT", 7),
+    ("TC_ACT_TRAP", 8),
+    ("TCX_NEXT", -1),
+    ("TCX_PASS", 0),
+    ("TCX_DROP", 2),
+    ("TCX_REDIRECT", 7),
+)
+
+
+def _skb_type(
+    name: str,
+    number: int,
+    sees: str,
+    codes: tuple[tuple[str, int], ...] = (),
+    attach_types: Mapping[str, int] | None = None,
+    words: Mapping[int, str] | None = None,
+) -> ProgType:
+    return ProgType(name, number, codes, SK_BUFF, sees, SKB_RULES, SKB_FLAGS, attach_types or {}, words or {})
+
+
+TYPES = (
+    _skb_type("sched_cls", 3, "ethernet", TC_CODES, {"tcx_ingress": 46, "tcx_egress": 47}),
+    _skb_type("sched_act", 4, "ethernet", TC_CODES),
+    _skb_type("socket_filter", 1, "ip", words={0: "drop"}),
+    _skb_type(
+        "cgroup_skb",
+        8,
+        "ip",
+        attach_types={"cgroup_inet_ingress": 0, "cgroup_inet_egress": 1},
+        words={0: "drop", 1: "allow", 2: "drop, congestion", 3: "allow, congestion"},
+    ),
+)

@@ -1,0 +1,107 @@
+"""XDP: struct xdp_md is its context, bpf_prog_test_run_xdp runs it."""
+
+from __future__ import annotations
+
+from bpftest.progtypes.entry import PAGE_SIZE, Ctx, CtxField, ProgType, Rule, Run
+from bpftest.progtypes.skb import short
+
+XDP_MD = Ctx(
+    "struct xdp_md",
+    24,
+    {
+        "data": CtxField(0, 4),
+        "data_end": CtxField(4, 4),
+        "data_meta": CtxField(8, 4),
+        "ingress_ifindex": CtxField(12, 4),
+        "rx_queue_index": CtxField(16, 4),
+        "egress_ifindex": CtxField(20, 4),
+    },
+    ("ingress_ifindex", "rx_queue_index", "data_end"),
+    ("data", "data_end", "ingress_ifindex", "rx_queue_index"),
+)
+XDP_METADATA_MAX = 256 - 40  # bytes: XDP_PACKET_HEADROOM without struct xdp_frame
+FRAGMENTS_MAX = 17  # MAX_SKB_FRAGS, include/linux/skbuff.h; a page each
+XDP_LINEAR_MAX = PAGE_SIZE - 256 - 320  # bytes: without XDP_PACKET_HEADROOM and struct skb_shared_info
+XDP_DATA_MAX = XDP_LINEAR_MAX + FRAGMENTS_MAX * PAGE_SIZE  # bytes; metadata stands in the headroom
+
+
+def _metadata_step(run: Run) -> str:
+    return f"the metadata has {run.metadata} bytes, and the kernel wants a multiple of 4" if run.metadata % 4 else ""
+
+
+def _metadata_long(run: Run) -> str:
+    if run.metadata <= XDP_METADATA_MAX:
+        return ""
+    return f"the metadata has {run.metadata} bytes, and at most {XDP_METADATA_MAX} fit before a packet"
+
+
+def _metadata_old(run: Run) -> str:
+    return f"the metadata has {run.metadata} bytes, and older kernels take 32" if run.metadata > 32 else ""
+
+
+def _data_end(run: Run) -> str:
+    end, whole = run.ctx.get("data_end"), run.metadata + len(run.data_in)
+    if end is None or not isinstance(end, int) or run.metadata <= end <= whole:
+        return ""
+    return f"data_end is {end}; it lies between the end of the metadata ({run.metadata}) and of the packet ({whole})"
+
+
+def _partial(run: Run) -> str:
+    end, whole = run.ctx.get("data_end"), run.metadata + len(run.data_in)
+    return "" if end in (None, whole) else "this kernel wants data_end to be the end of the packet (xdp_partial_linear)"
+
+
+def _queue_alone(run: Run) -> str:
+    if run.ctx.get("rx_queue_index") and not run.ctx.get("ingress_ifindex"):
+        return "rx_queue_index needs an ingress_ifindex"
+    return ""
+
+
+def _queue_missing(run: Run) -> str:
+    queue = run.ctx.get("rx_queue_index", 0)
+    return f"the interface has no receive queue {queue}" if queue else ""
+
+
+def _xdp_no_device(run: Run) -> str:
+    index = run.ctx.get("ingress_ifindex", 0)
+    return "" if index in (0, 1) else f"there is no interface {index} in bpftest's network namespace, only lo (1)"
+
+
+def _long_xdp(run: Run) -> str:
+    size = len(run.data_in)
+    return (
+        f"the packet has {size} bytes, and XDP takes {XDP_DATA_MAX} with all fragments" if size > XDP_DATA_MAX else ""
+    )
+
+
+def _many_fragments(run: Run) -> str:
+    end = run.ctx.get("data_end")
+    rest = run.metadata + len(run.data_in) - end if isinstance(end, int) else 0
+    if rest <= FRAGMENTS_MAX * PAGE_SIZE:
+        return ""
+    return f"data_end leaves {rest} bytes to fragments, and there are {FRAGMENTS_MAX} of a page, {PAGE_SIZE} bytes"
+
+
+XDP_RULES = (
+    Rule("EINVAL", "packet", short),
+    Rule("EINVAL", "packet.metadata", _metadata_step),
+    Rule("EINVAL", "packet.metadata", _metadata_long),
+    Rule("EINVAL", "ctx.data_end", _data_end),
+    Rule("EINVAL", "ctx.rx_queue_index", _queue_alone),
+    Rule("ENOMEM", "packet", _long_xdp),
+    Rule("ENOMEM", "ctx.data_end", _many_fragments, everywhere=False),
+    Rule("EINVAL", "packet.metadata", _metadata_old, everywhere=False),
+    Rule("EINVAL", "ctx.rx_queue_index", _queue_missing, everywhere=False),
+    Rule("EINVAL", "ctx.data_end", _partial, everywhere=False),
+    Rule("ENODEV", "ctx.ingress_ifindex", _xdp_no_device, everywhere=False),
+)
+
+XDP = ProgType(
+    "xdp",
+    6,
+    (("XDP_ABORTED", 0), ("XDP_DROP", 1), ("XDP_PASS", 2), ("XDP_TX", 3), ("XDP_REDIRECT", 4)),
+    XDP_MD,
+    "ethernet",
+    XDP_RULES,
+    attach_types={"xdp": 37, "xdp_devmap": 33, "xdp_cpumap": 35},
+)

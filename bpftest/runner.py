@@ -1,0 +1,134 @@
+"""Plans → events: each job is loaded, run and judged."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from bpftest.errors import CaseTimeout, HostError, ProgramError
+from bpftest.events import Event, SuiteFinished, SuiteStarted
+from bpftest.kernel.door import Loading, LoadReport, Observation, Reply, Request
+from bpftest.verdicts import errored, judged, load_refusal, run_refusal, skipped, untestable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bpftest.events import CaseFinished
+    from bpftest.expectations import Check
+    from bpftest.plan import Job, Plan
+    from bpftest.suite.model import Requires
+
+
+class Session(Protocol):
+    """A loaded program: kernel.session.Session, or a test's fake of it."""
+
+    report: LoadReport
+
+    def run(self, request: Request) -> Reply:
+        """One BPF_PROG_RUN from the object's initial state."""
+
+    def close(self) -> None:
+        """Gives program and maps back."""
+
+
+class Kernel(Protocol):
+    """What runs the jobs: kernel.running.RunningKernel, or a test's fake of it."""
+
+    def open(self, loading: Loading) -> Session:
+        """Loads a program. Raises ProgramError where the object cannot be opened."""
+
+    def lacks(self, requires: Requires) -> str:
+        """What of *requires* is not there, in words; "" if all is."""
+
+
+def run_suite(plan: Plan, chosen: frozenset[str], kernel: Kernel) -> Iterator[Event]:
+    """The events of one suite; only the cases named in *chosen* run."""
+    started = time.perf_counter()
+    path = plan.suite.path
+    jobs = [job for job in plan.jobs if job.case.name in chosen]
+    yield SuiteStarted(path, plan.suite.title, len(jobs), timestamp())
+    sessions = _Sessions(kernel)
+    try:
+        for job in jobs:
+            yield _run_job(path, job, kernel, sessions)
+    finally:
+        sessions.close()
+    yield SuiteFinished(path, time.perf_counter() - started)
+
+
+def timestamp() -> str:
+    """The time now in UTC, ISO 8601, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _run_job(path: str, job: Job, kernel: Kernel, sessions: _Sessions) -> CaseFinished:
+    started = time.perf_counter()
+    try:
+        reason = job.case.skip or kernel.lacks(job.case.requires)
+        if reason:
+            return skipped(path, job, reason)
+        observation = _observe(job, sessions)
+        reason = untestable(job, observation)
+        if reason:
+            return skipped(path, job, reason)
+        findings = tuple([check(observation) for check in _checks(job, observation)])
+    except (ProgramError, HostError) as error:
+        return errored(path, job, error, time.perf_counter() - started)
+    return judged(path, job, observation, findings, time.perf_counter() - started)
+
+
+def _checks(job: Job, observation: Observation) -> tuple[Check, ...]:
+    """The checks that *observation* can answer."""
+    reply = observation.reply
+    refusal = job.refusals.get(reply.errno) if reply else None
+    return job.checks if refusal is None else (refusal,)
+
+
+def _observe(job: Job, sessions: _Sessions) -> Observation:
+    """What the kernel says to *job*. Raises ProgramError where that is no answer to what the case asks."""
+    if job.problem is not None or job.loading is None:
+        raise job.problem or ProgramError("nothing to load")
+    session = sessions.get(job.loading)
+    if job.request is None:
+        return Observation(session.report)
+    if session.report.errno:
+        raise load_refusal(job, session.report)
+    reply = session.run(job.request)
+    if reply.timed_out:
+        raise CaseTimeout(
+            f"the run was interrupted after {job.case.timeout_s:g} s",
+            f"the program ran {job.case.repeat} times at most; give 'timeout:' or a smaller 'repeat:'",
+        )
+    observation = Observation(session.report, reply)
+    answered = "errno" in job.case.expect or reply.errno in job.refusals or untestable(job, observation)
+    if reply.errno and not answered:
+        raise run_refusal(job, reply)
+    return observation
+
+
+class _Sessions:
+    """The programs that are loaded for the jobs of a suite, each loaded once."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._opened: dict[Loading, Session | ProgramError] = {}
+
+    def get(self, loading: Loading) -> Session:
+        """The session for *loading*; an object that cannot be opened says so to every job that wants it."""
+        found = self._opened.get(loading)
+        if found is None:
+            try:
+                found = self._kernel.open(loading)
+            except ProgramError as error:
+                found = error
+            self._opened[loading] = found
+        if isinstance(found, ProgramError):
+            raise found
+        return found
+
+    def close(self) -> None:
+        """Closes all of them."""
+        for found in self._opened.values():
+            if not isinstance(found, ProgramError):
+                found.close()
+        self._opened.clear()

@@ -1,0 +1,121 @@
+"""What a suite says, frozen. The same value on every machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bpftest.errors import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bpftest.suite.document import Document
+
+TIMEOUT_S = 10.0  # of a case that does not say
+
+
+class Written:
+    """A value of a suite, and where it stands: `container[key]`."""
+
+    __slots__ = ("container", "document", "key")
+
+    def __init__(self, document: Document, container: Any, key: str | int) -> None:
+        self.document = document
+        self.container = container  # the dict or list that holds the value
+        self.key = key
+
+    @property
+    def value(self) -> Any:
+        """The value as plain data."""
+        return self.container[self.key]
+
+    def __getitem__(self, key: str | int) -> Written:
+        return Written(self.document, self.container[self.key], key)
+
+    def __contains__(self, key: str) -> bool:
+        value = self.value
+        return isinstance(value, dict) and key in value
+
+    def __iter__(self) -> Iterator[str]:
+        """The keys of a mapping, in the order of the file."""
+        return iter(self.value)
+
+    def place(self) -> Place:
+        """Where the value stands."""
+        return self.document.place(self.container, self.key)
+
+    def key_place(self) -> Place:
+        """Where its key stands."""
+        return self.document.key_place(self.container, self.key)
+
+    def part(self, span: tuple[int, int] | None) -> Place:
+        """Where (offset, width) characters inside the value's text stand; None: the value itself."""
+        return self.place() if span is None else self.document.place_within(self.container, self.key, *span)
+
+
+class Source(NamedTuple):
+    """A BPF C file to compile."""
+
+    file: str  # as it can be opened from where bpftest runs
+    cflags: tuple[str, ...] = ()
+
+
+class Load(NamedTuple):
+    """How a program is loaded."""
+
+    flags: tuple[str, ...] = ()
+    log_level: int = 0
+    also: tuple[str, ...] = ()
+
+
+class Program(NamedTuple):
+    """Which program of which object a case runs; None is what the suite does not say."""
+
+    object: str | None = None  # path, as it can be opened from where bpftest runs
+    source: Source | None = None
+    name: str | None = None  # the C function
+    type: str | None = None
+    attach_type: str | None = None
+    load: Load = Load()
+    places: Mapping[str, Written] | None = None  # by key: where each was said
+
+
+class Requires(NamedTuple):
+    """What must be there for a case to run."""
+
+    kernel: str = ""
+    arch: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    config: tuple[str, ...] = ()
+
+
+class Case(NamedTuple):
+    """One case."""
+
+    name: str
+    here: Written  # the case as a whole
+    program: Program
+    expect: Written
+    packet: Written | None = None
+    ctx: Written | None = None
+    repeat: int = 1
+    cpu: int | None = None
+    flags: Written | None = None
+    timeout_s: float = TIMEOUT_S
+    tags: tuple[str, ...] = ()
+    skip: str = ""
+    xfail: str = ""
+    requires: Requires = Requires()
+
+
+class Suite(NamedTuple):
+    """A suite file that is valid by itself."""
+
+    path: str  # as the user named it
+    title: str
+    document: Document
+    variables: Mapping[str, Any]
+    packets: Mapping[str, Any]
+    headers: Mapping[str, Any]
+    cases: tuple[Case, ...]

@@ -1,0 +1,185 @@
+"""What a document breaks of its JSON Schema, in the words of someone who writes suites.
+
+Three keywords of the schema's own say what JSON Schema cannot:
+
+``x-says``        a text: beside ``pattern`` what a value must be ("a time with its unit, such as 5s"), elsewhere the
+                  whole message for what is broken of that schema, but for unknown and missing keys
+``x-says-empty``  a text: the message for a mapping, a list or a text that is empty and may not be
+``x-unknown``     a mapping: keys that are often written here by mistake → what to do instead
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from bpftest.errors import Place, SuiteError
+from bpftest.suite.schema_breaches import Breach, Path, Schema, breaches
+from bpftest.suite.schema_hints import choice_hint, kind, missing_key_hint, one_of, type_hint, types, unknown_key_hint
+from bpftest.suite.wording import MAX_FAULTS, meant, shown
+
+if TYPE_CHECKING:
+    from bpftest.suite.document import Document
+
+_Faults = Iterator[SuiteError]
+
+
+def schema_faults(document: Document, schema: Schema) -> tuple[SuiteError, ...]:
+    """All mistakes of *document* by *schema*, in the order of the file, but those that only follow from another."""
+    found = list(breaches(document, schema))
+    mistyped = {breach.path for breach in found if breach.keyword == "type" and not breach.is_key}
+    faults: dict[tuple[Place, str], SuiteError] = {}
+    for breach in found:
+        if breach.keyword == "type" or not _is_inside(breach.path, mistyped):
+            for fault in EXPLANATIONS.get(breach.keyword, _unexplained)(breach):
+                faults.setdefault((fault.place or breach.place, fault.what), fault)
+    ordered = [fault for _, fault in sorted(faults.items(), key=lambda item: (item[0][0].line, item[0][0].column))]
+    if len(ordered) > MAX_FAULTS:
+        more = f"there are {len(ordered) - MAX_FAULTS} more mistakes from here on"
+        ordered[MAX_FAULTS:] = [SuiteError(more, place=ordered[MAX_FAULTS].place)]
+    return tuple(ordered)
+
+
+def _is_inside(path: Path, paths: set[Path]) -> bool:
+    return bool(paths) and any(path[:length] in paths for length in range(len(path) + 1))
+
+
+def _says(breach: Breach, otherwise: str) -> str:
+    """The schema's own message, if it has one."""
+    says: str | None = breach.schema.get("x-says")
+    if says is None:
+        return otherwise
+    return f"{breach.subject} must be {says}" if "pattern" in breach.schema else says
+
+
+def _value(value: object) -> str:
+    """*value* as a message shows it."""
+    if isinstance(value, (dict, list)):
+        return kind(value)
+    return f"'{shown(value)}'" if isinstance(value, str) else str(value).lower()
+
+
+def _type(breach: Breach) -> _Faults:
+    wanted = [breach.rule] if isinstance(breach.rule, str) else breach.rule
+    what = f"{breach.subject} must be {types(wanted)}, not {kind(breach.value)}"
+    if breach.value is None:
+        what = f"{breach.subject} is empty; it must be {types(wanted)}"
+    yield SuiteError(_says(breach, what), type_hint(breach, wanted), breach.place)
+
+
+def _choice(breach: Breach) -> _Faults:
+    what = f"{breach.subject} cannot be {_value(breach.value)}"
+    yield SuiteError(_says(breach, what), choice_hint(breach.value, breach.rule), breach.place)
+
+
+def _constant(breach: Breach) -> _Faults:
+    what = f"{breach.subject} must be {_value(breach.rule)}, not {_value(breach.value)}"
+    hint = f"write {_value(breach.rule)}, without quotes" if breach.value == _value(breach.rule) else ""
+    yield SuiteError(_says(breach, what), hint, breach.place)
+
+
+def _pattern(breach: Breach) -> _Faults:
+    yield SuiteError(_says(breach, f"{breach.subject} cannot be {_value(breach.value)}"), "", breach.place)
+
+
+def _range(breach: Breach) -> _Faults:
+    least, most = breach.schema.get("minimum"), breach.schema.get("maximum")
+    limits = f"at least {least}" if most is None else f"at most {most}" if least is None else f"from {least} to {most}"
+    yield SuiteError(_says(breach, f"{breach.subject} must be {limits}, not {breach.value}"), "", breach.place)
+
+
+def _size(breach: Breach) -> _Faults:
+    """minLength, maxItems, minProperties and so on."""
+    limit, of = breach.keyword[:3], breach.keyword[3:]
+    least, most = breach.schema.get(f"min{of}"), breach.schema.get(f"max{of}")
+    keys = list(breach.schema.get("properties", ()))
+    hint = f"known here: {one_of(keys)}" if keys and of == "Properties" else ""
+    what = f"{breach.subject} must have at {'least' if limit == 'min' else 'most'} {breach.rule} {_UNITS[of]}"
+    if least == most == 1 and keys:
+        what, hint = f"{breach.subject} takes exactly one key", f"give one of {one_of(keys)}"
+    elif not breach.value:
+        what = f"{breach.subject} is empty"
+    says = breach.schema.get("x-says-empty") if not breach.value else None
+    yield SuiteError(says or _says(breach, what), hint, breach.place)
+
+
+def _unique(breach: Breach) -> _Faults:
+    for index, entry in enumerate(breach.value):
+        if entry in breach.value[:index]:
+            what = f"{breach.subject} has {_value(entry)} twice"
+            yield SuiteError(_says(breach, what), "", breach.key_place(index))
+
+
+def _unknown_keys(breach: Breach) -> _Faults:
+    for key in _unknown(breach):
+        yield SuiteError(f"unknown key '{shown(key)}'", unknown_key_hint(breach, key), breach.key_place(key))
+
+
+def _missing_keys(breach: Breach) -> _Faults:
+    known = breach.schema.get("properties", ())
+    misspelt = {meant(key, known) for key in _unknown(breach)}
+    for key in breach.rule:
+        if key not in breach.value and key not in misspelt:
+            yield SuiteError(f"missing key '{key}'", missing_key_hint(breach, key), breach.place)
+
+
+def _unknown(breach: Breach) -> list[str]:
+    """The keys of a mapping that its schema has no room for."""
+    if breach.schema.get("additionalProperties") is not False:
+        return []
+    return [key for key in breach.value if key not in breach.schema.get("properties", ())]
+
+
+def _needed_keys(breach: Breach) -> _Faults:
+    for key, others in breach.rule.items():
+        if key in breach.value and isinstance(others, list):
+            for other in others:
+                if other not in breach.value:
+                    yield SuiteError(_says(breach, f"'{key}' needs '{other}' beside it"), "", breach.key_place(key))
+
+
+def _not(breach: Breach) -> _Faults:
+    keys: list[str] = breach.rule.get("required", []) if isinstance(breach.rule, dict) else []
+    if len(keys) > 1:
+        what = " and ".join(f"'{key}'" for key in keys) + " do not go together"
+        yield SuiteError(_says(breach, what), "", breach.key_place(keys[-1]))
+    elif keys:
+        yield SuiteError(_says(breach, f"'{keys[0]}' cannot be given here"), "", breach.key_place(keys[0]))
+    elif breach.rule in ({}, True):
+        yield from _forbidden(breach)
+    else:
+        yield from _unexplained(breach)
+
+
+def _forbidden(breach: Breach) -> _Faults:
+    yield SuiteError(_says(breach, f"{breach.subject} cannot be given here"), "", breach.own_key_place)
+
+
+def _unexplained(breach: Breach) -> _Faults:
+    yield SuiteError(_says(breach, f"{breach.subject} is not valid"), "", breach.place)
+
+
+_UNITS = {"Length": "characters", "Items": "entries", "Properties": "keys"}
+
+# Keyword of JSON Schema → what to say when it is broken. A schema that is just false has none.
+EXPLANATIONS: dict[str, Callable[[Breach], _Faults]] = {
+    "": _forbidden,
+    "additionalProperties": _unknown_keys,
+    "const": _constant,
+    "dependencies": _needed_keys,
+    "dependentRequired": _needed_keys,
+    "enum": _choice,
+    "maximum": _range,
+    "maxItems": _size,
+    "maxLength": _size,
+    "maxProperties": _size,
+    "minimum": _range,
+    "minItems": _size,
+    "minLength": _size,
+    "minProperties": _size,
+    "not": _not,
+    "pattern": _pattern,
+    "required": _missing_keys,
+    "type": _type,
+    "uniqueItems": _unique,
+}

@@ -1,0 +1,186 @@
+"""Which cases of which files the command line means."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from bpftest.errors import UsageError
+from bpftest.wording import meant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from bpftest.suite.model import Case, Suite
+
+ENDINGS = (".yaml", ".yml")
+LEFT_OUT = "__snapshots__"
+
+
+class Target(NamedTuple):
+    """One argument of the command line."""
+
+    path: str  # a file or a folder
+    case: str | None = None  # the name of a case, from FILE::CASE
+    line: int | None = None  # from FILE:LINE
+
+
+def target(argument: str) -> Target:
+    """What *argument* means: FILE::CASE, FILE:LINE, a file or a folder. Raises UsageError for no file."""
+    if os.path.exists(argument):
+        return Target(argument)
+    path, separator, case = argument.partition("::")
+    if separator and os.path.exists(path):
+        return Target(path, case)
+    path, separator, line = argument.rpartition(":")
+    if separator and line.isdecimal() and os.path.isfile(path):
+        return Target(path, line=int(line))
+    named = argument.partition("::")[0]
+    raise UsageError(f"no such file or folder: {named}", "name suites, folders of suites, FILE::CASE or FILE:LINE")
+
+
+def files(path: str) -> Iterator[str]:
+    """The suite files at or below *path*, sorted; hidden names and __snapshots__ left out."""
+    if not os.path.isdir(path):
+        yield path
+        return
+    for name in sorted(os.listdir(path)):
+        below = os.path.join(path, name)
+        if name.startswith(".") or name == LEFT_OUT:
+            continue
+        if os.path.isdir(below):
+            if not os.path.islink(below):
+                yield from files(below)
+        elif name.endswith(ENDINGS):
+            yield below
+
+
+def names(suite: Suite, targets: Iterable[Target]) -> frozenset[str]:
+    """The cases of *suite* that *targets*, all of its file, mean. Raises UsageError."""
+    found: set[str] = set()
+    for one in targets:
+        if one.case is not None:
+            found.add(_by_name(suite, one.case).name)
+        elif one.line is not None:
+            found.add(_by_line(suite, one.line).name)
+        else:
+            found.update(case.name for case in suite.cases)
+    return frozenset(found)
+
+
+def _by_name(suite: Suite, name: str) -> Case:
+    for case in suite.cases:
+        if case.name == name:
+            return case
+    close = meant(name, [case.name for case in suite.cases])
+    hint = f"did you mean '{suite.path}::{close}'?" if close else f"see: bpftest list {suite.path}"
+    raise UsageError(f"no case '{name}' in {suite.path}", hint)
+
+
+def _by_line(suite: Suite, line: int) -> Case:
+    before = [case for case in suite.cases if case.here.place().line <= line]
+    if before:
+        return before[-1]
+    raise UsageError(f"no case at line {line} of {suite.path}", f"see: bpftest list {suite.path}")
+
+
+# --- -k and -t ----------------------------------------------------------------------------------------------------
+
+_TOKEN = re.compile(r"""\s*(?:(\(|\))|"([^"]*)"|'([^']*)'|([^\s()'"]+))""")
+
+
+def keyword(expression: str) -> Callable[[Case], bool]:
+    """-k: words that the name holds, whatever their case, with `and`, `or`, `not` and brackets. Raises UsageError."""
+    holds = _parsed(expression, "-k", lambda word, texts: any(word.lower() in text.lower() for text in texts))
+    return lambda case: holds((case.name,))
+
+
+def tag(expression: str) -> Callable[[Case], bool]:
+    """-t: tags, with `and`, `or`, `not` and brackets. Raises UsageError."""
+    holds = _parsed(expression, "-t", lambda word, texts: word in texts)
+    return lambda case: holds(case.tags)
+
+
+def _parsed(
+    expression: str, option: str, matches: Callable[[str, Iterable[str]], bool]
+) -> Callable[[Iterable[str]], bool]:
+    tokens = _tokens(expression, option)
+    parsing = _Parsing(tokens, matches, f"{option} {expression!r}")
+    try:
+        holds = parsing.either()
+    except RecursionError:
+        raise UsageError(f"{option}: too many brackets") from None
+    parsing.end()
+    return holds
+
+
+def _tokens(expression: str, option: str) -> list[tuple[str, str]]:
+    """(kind, text): kind is the operator or bracket itself, or "word"."""
+    tokens, at = [], 0
+    text = expression.rstrip()
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        if not found:
+            raise UsageError(f"{option} {expression!r}: a quotation mark is not closed")
+        bracket, double, single, word = found.groups()
+        quoted = double if double is not None else single
+        if quoted is not None:
+            tokens.append(("word", quoted))
+        elif bracket or word in ("and", "or", "not"):
+            tokens.append((bracket or word, bracket or word))
+        else:
+            tokens.append(("word", word))
+        at = found.end()
+    return tokens
+
+
+class _Parsing:
+    """A recursive descent over the tokens: either → both → single."""
+
+    def __init__(self, tokens: list[tuple[str, str]], matches: Callable[[str, Iterable[str]], bool], what: str) -> None:
+        self._tokens = [*tokens, ("end", "the end")]
+        self._at = 0
+        self._matches = matches
+        self._what = what
+
+    def either(self) -> Callable[[Iterable[str]], bool]:
+        parts = [self._both()]
+        while self._take("or"):
+            parts.append(self._both())
+        return lambda texts: any(part(texts) for part in parts)
+
+    def end(self) -> None:
+        if self._tokens[self._at][0] != "end":
+            self._refuse()
+
+    def _both(self) -> Callable[[Iterable[str]], bool]:
+        parts = [self._single()]
+        while self._take("and"):
+            parts.append(self._single())
+        return lambda texts: all(part(texts) for part in parts)
+
+    def _single(self) -> Callable[[Iterable[str]], bool]:
+        if self._take("not"):
+            inner = self._single()
+            return lambda texts: not inner(texts)
+        if self._take("("):
+            inner = self.either()
+            if not self._take(")"):
+                self._refuse()
+            return inner
+        kind, word = self._tokens[self._at]
+        if kind != "word":
+            self._refuse()
+        self._at += 1
+        return lambda texts: self._matches(word, texts)
+
+    def _take(self, kind: str) -> bool:
+        if self._tokens[self._at][0] != kind:
+            return False
+        self._at += 1
+        return True
+
+    def _refuse(self) -> None:
+        hint = "words with and, or, not and brackets; put several words in quotes: \"'drops telnet' and not slow\""
+        raise UsageError(f"{self._what}: not understood at {self._tokens[self._at][1]!r}", hint)

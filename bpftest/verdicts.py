@@ -1,0 +1,187 @@
+"""From what the kernel said of a case to its verdict, and to words that explain it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpftest.errnos import ENOTSUPP, errno_name, errno_text
+from bpftest.errors import BpftestError, LoadError, ProgramError, RunError
+from bpftest.events import CaseFinished, Excerpt, Finding, Outcome, Problem
+from bpftest.expectations.loading import last_line
+from bpftest.plan import rule_place
+
+if TYPE_CHECKING:
+    from bpftest.kernel.door import LoadReport, Observation, Reply
+    from bpftest.plan import Job
+
+# What an errno of BPF_PROG_RUN says where none of the type's rules tells why.
+RUN_HINTS = {
+    "EINVAL": "the kernel refuses something in packet, ctx, repeat or flags for this program type",
+    "E2BIG": "the ctx is longer than the kernel's struct",
+    "ENOMEM": "the packet does not fit, or the kernel is out of memory",
+    "EMSGSIZE": "the packet is longer than this kernel takes",
+    "ENODEV": "ctx names an interface that is not in bpftest's network namespace",
+}
+# What an errno of BPF_PROG_LOAD says when the verifier has no words for it.
+LOAD_HINTS = {
+    "EPERM": "the kernel refuses programs of this type here: a security module, lockdown, or a missing capability",
+    "EINVAL": "the kernel does not know this program type, attach type or load flag",
+    "E2BIG": "the program is too large for the verifier",
+    "ENOSPC": "the verifier's log does not fit: ask for less with load.log_level",
+    "ESRCH": "a kernel type or function that the program names is not in this kernel",
+    "ENOENT": "a kernel type, function or map that the program names is not there",
+    "ENOMEM": "a map of the object does not fit into memory",
+}
+
+
+def judged(
+    path: str, job: Job, observation: Observation, findings: tuple[Finding, ...], seconds: float
+) -> CaseFinished:
+    """The verdict on a case whose checks have been made."""
+    broken = [finding for finding in findings if finding.mismatches]
+    xfail = job.case.xfail
+    outcome, kind, message = Outcome.PASSED, "", ""
+    if broken and xfail:
+        outcome, message = Outcome.XFAILED, xfail
+    elif broken:
+        outcome, kind, message = Outcome.FAILED, _kind(broken[0]), _summary(broken)
+    elif xfail:
+        outcome, kind = Outcome.FAILED, "bpftest.UnexpectedPass"
+        message = f"passes, although its xfail says: {xfail}"
+    notes = _notes(job, observation) if broken or job.case.repeat > 1 else ()
+    return CaseFinished(
+        path,
+        job.case.name,
+        job.case.here.place(),
+        outcome,
+        seconds,
+        kind,
+        message,
+        findings,
+        None,
+        notes,
+        _properties(job, observation),
+    )
+
+
+def skipped(path: str, job: Job, reason: str) -> CaseFinished:
+    """A case that did not run, and why."""
+    return CaseFinished(
+        path, job.case.name, job.case.here.place(), Outcome.SKIPPED, 0.0, message=reason, properties=_program(job)
+    )
+
+
+def errored(path: str, job: Job, error: BpftestError, seconds: float) -> CaseFinished:
+    """A case without a verdict, and why."""
+    kind = f"bpftest.{type(error).__name__}"
+    text = error.text if isinstance(error, ProgramError) else ""
+    excerpt = None
+    if error.place is not None:
+        document = job.case.here.document
+        excerpt = Excerpt(error.place, document.lines(error.place.line, error.place.line))
+    problem = Problem(kind, error.what, error.hint, text, excerpt)
+    place = job.case.here.place()
+    return CaseFinished(
+        path, job.case.name, place, Outcome.ERROR, seconds, kind, error.what, problem=problem, properties=_program(job)
+    )
+
+
+def untestable(job: Job, observation: Observation) -> str:
+    """Why this kernel cannot say anything to the case; "" if it can."""
+    reply = observation.reply
+    if reply is None or reply.errno != ENOTSUPP or "errno" in job.case.expect or job.prog_type is None:
+        return ""
+    return f"this kernel has no test run for {job.prog_type.name} (ENOTSUPP, 524)"
+
+
+def load_refusal(job: Job, report: LoadReport) -> LoadError:
+    """Why the program of *job* is not in the kernel: the verifier's last line first."""
+    program = job.loading.program if job.loading else ""
+    name = errno_name(report.errno)
+    said = last_line(report.log)
+    if said:
+        return LoadError(
+            f"the verifier refuses '{program}': {said} ({name})", "the log ends with the reason", text=report.log
+        )
+    said = report.libbpf.splitlines()[0].removeprefix("libbpf: ") if report.libbpf else errno_text(report.errno)
+    return LoadError(f"'{program}' cannot be loaded ({name}): {said}", LOAD_HINTS.get(name, ""), text=report.libbpf)
+
+
+def run_refusal(job: Job, reply: Reply) -> RunError:
+    """Why BPF_PROG_RUN failed, by the field of the suite that caused it."""
+    name = errno_name(reply.errno)
+    why = [(text, key) for text, key in _broken_rules(job, name)]
+    what = f"the kernel refuses the run with {errno_text(reply.errno)}"
+    hint = f"to test the refusal, expect 'errno: {name}'"
+    if not why:
+        return RunError(f"{what}. {RUN_HINTS.get(name, '')}".rstrip(". "), hint, job.case.here["name"].place())
+    texts = "; or ".join(text for text, _ in why)
+    return RunError(f"{what}. {texts}", hint, rule_place(job.case, why[0][1]))
+
+
+def _broken_rules(job: Job, errno_name: str) -> list[tuple[str, str]]:
+    """(what is wrong, the key of the suite) for each rule of the type that this run breaks with this errno."""
+    if job.prog_type is None or job.run is None:
+        return []
+    broken = [(rule.broken(job.run), rule.key) for rule in job.prog_type.rules if rule.errno == errno_name]
+    return [(text, key) for text, key in broken if text]
+
+
+def _kind(finding: Finding) -> str:
+    """The type of a failure in reports: bpftest.RetvalMismatch."""
+    return "bpftest." + "".join(word.capitalize() for word in finding.key.split("_")) + "Mismatch"
+
+
+def _summary(broken: list[Finding]) -> str:
+    """The first difference, and how many more there are."""
+    mismatches = [mismatch for finding in broken for mismatch in finding.mismatches]
+    first = mismatches[0]
+    what = first.what if first.what == broken[0].key else f"{broken[0].key}: {first.what}"
+    more = f" (and {len(mismatches) - 1} more)" if len(mismatches) > 1 else ""
+    return f"{what} {first.expected} != {first.actual}{more}"
+
+
+def _notes(job: Job, observation: Observation) -> tuple[str, ...]:
+    notes = []
+    reply = observation.reply
+    if job.case.repeat > 1 and _writes(job, reply):
+        notes.append(
+            f"the program ran {job.case.repeat} times over the same packet and writes to it: "
+            "each run saw what the one before had left"
+        )
+    if reply and reply.errno:
+        name = errno_name(reply.errno)
+        notes += [f"{name}: {text}" for text, _ in _broken_rules(job, name)]
+    return tuple(notes)
+
+
+def _writes(job: Job, reply: Reply | None) -> bool:
+    """Whether the packet came back changed."""
+    if reply is None or reply.errno or job.request is None or job.run is None or job.request.data_in is None:
+        return False
+    unseen = job.run.link_offset
+    return job.request.data_in[unseen:] != reply.data_out[unseen:]
+
+
+def _program(job: Job) -> tuple[tuple[str, str], ...]:
+    found = []
+    name = job.loading.program if job.loading else job.case.program.name
+    if name:
+        found.append(("program", name))
+    if job.prog_type:
+        found.append(("type", job.prog_type.name))
+    if job.case.tags:
+        found.append(("tags", " ".join(job.case.tags)))
+    return tuple(found)
+
+
+def _properties(job: Job, observation: Observation) -> tuple[tuple[str, str], ...]:
+    load, reply = observation.load, observation.reply
+    found = _program(job)
+    if reply is not None and not reply.errno and job.prog_type:
+        found += ("retval", job.prog_type.code_text(reply.retval)), ("duration_ns", str(reply.duration_ns))
+    if load.verified_insns:
+        found += (("verified_insns", str(load.verified_insns)),)
+    if load.jited_bytes:
+        found += (("jited_bytes", str(load.jited_bytes)),)
+    return found

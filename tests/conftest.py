@@ -1,0 +1,44 @@
+"""Which tests can run here: one marked ``kernel`` that cannot fails in CI, and is left out with a word elsewhere."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_BPF": 39}  # bits, as in linux/capability.h
+
+DESELECTED = pytest.StashKey[str]()
+
+
+def obstacle() -> str:
+    """Why this process cannot load BPF programs; "" if it can."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    effective = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:"))
+    missing = [name for name, bit in CAPABILITIES.items() if not effective >> bit & 1]
+    return f"there is no {', '.join(missing)} here; run them as root" if missing else ""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the kernel tests that were selected and cannot run here, except in CI."""
+    kernel = [item for item in items if item.get_closest_marker("kernel")]
+    reason = obstacle()
+    if not kernel or not reason or os.environ.get("CI"):
+        return
+    config.stash[DESELECTED] = f"left out {len(kernel)} tests marked kernel: {reason}"
+    config.hook.pytest_deselected(items=kernel)
+    items[:] = [item for item in items if item not in kernel]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A kernel test that cannot run and was not left out is a failure."""
+    if item.get_closest_marker("kernel") and (reason := obstacle()):
+        pytest.fail(f"CI has to run the kernel tests and cannot: {reason}", pytrace=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say at the end what was left out."""
+    if line := config.stash.get(DESELECTED, ""):
+        terminalreporter.write_line(line, yellow=True)
