@@ -105,7 +105,7 @@ def _find_objects(suite: Suite, objects: dict[ObjectKey, Object | BpftestError])
 
 
 def _object(program: Program) -> Object | BpftestError:
-    from bpftest.elf import read_programs
+    from bpftest.elf import read_object
     from bpftest.plan import Object
 
     try:
@@ -114,7 +114,7 @@ def _object(program: Program) -> Object | BpftestError:
             from bpftest.kernel.compile import compiled
 
             path = compiled(program.source.file, program.source.cflags)
-        return Object(path or "", read_programs(path or ""))
+        return Object(path or "", *read_object(path or ""))
     except BpftestError as error:
         return _at(error, program)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 EM_BPF = 247
 SHT_SYMTAB = 2
 SHF_EXECINSTR = 4
+SHT_NOBITS = 8
+STT_OBJECT = 1
 STT_FUNC = 2
 SIZE_MAX = 256 * 1024 * 1024  # bytes; a file with more is no object
 NAME_MAX = 4096  # bytes; the kernel's own limit for a function is 512 (KSYM_NAME_LEN)
@@ -39,35 +41,76 @@ class _Section(NamedTuple):
     link: int
 
 
-def read_programs(path: str) -> tuple[ElfProgram, ...]:
-    """The programs of the object at *path*, in its order. Raises ObjectError."""
+class ElfVariable(NamedTuple):
+    """A global variable of an object, static ones too."""
+
+    name: str
+    section: str  # ".bss", ".data.config"
+    offset: int  # bytes from the start of the section
+    content: bytes  # its bytes in the object; b"" in .bss, which has none
+
+
+class ElfObject(NamedTuple):
+    """What bpftest reads of an object itself."""
+
+    programs: tuple[ElfProgram, ...]  # in the object's order
+    btf: bytes  # the content of .BTF; b"" if it has none
+    variables: tuple[ElfVariable, ...]
+
+
+class _Symbol(NamedTuple):
+    name: str
+    section: _Section
+    section_name: str
+    value: int  # bytes from the start of the section
+    size: int  # bytes
+
+
+def read_object(path: str) -> ElfObject:
+    """What the object at *path* holds. Raises ObjectError."""
     try:
         content = read_regular(path, SIZE_MAX)
     except OSError as error:
         raise ObjectError(f"{path}: {error.strerror}", "build the object first, or correct the path") from None
     try:
-        return programs(content)
+        return ElfObject(programs(content), btf(content), variables(content))
     except ObjectError as error:
         raise ObjectError(f"{path}: {error.what}", error.hint) from None
 
 
 def programs(content: bytes) -> tuple[ElfProgram, ...]:
     """The functions in executable sections other than .text, which holds subprograms. Raises ObjectError."""
-    sections, names_at = _sections(content)
-    section_names = _part(content, _linked(sections, names_at, "section names"))
-    # An object has one symbol table at most: libbpf refuses a second.
-    table = next((section for section in sections if section.kind == SHT_SYMTAB), None)
-    if table is None:
-        return ()
-    names = _part(content, _linked(sections, table.link, "names of symbols"))
+    return tuple(
+        ElfProgram(symbol.name, symbol.section_name)
+        for symbol in _symbols(content, STT_FUNC)
+        if symbol.section.flags & SHF_EXECINSTR and symbol.section_name != ".text"
+    )
+
+
+def variables(content: bytes) -> tuple[ElfVariable, ...]:
+    """The objects in sections of data. Raises ObjectError."""
     found = []
-    for name, info, index in _symbols(content, table):
-        if info & 0xF != STT_FUNC or index >= len(sections) or not sections[index].flags & SHF_EXECINSTR:
+    total = 0
+    for symbol in _symbols(content, STT_OBJECT):
+        if not symbol.section_name.startswith((".data", ".bss", ".rodata")):
             continue
-        section = _text(section_names, sections[index].name_offset)
-        if section != ".text":
-            found.append(ElfProgram(_text(names, name), section))
+        value = b""
+        if symbol.section.kind != SHT_NOBITS:
+            start = symbol.section.offset + symbol.value
+            value = content[start : min(start + symbol.size, _end(content, symbol.section))]
+        total += len(value)
+        if total > len(content):  # they would fill the memory
+            raise _damaged("its variables lie upon each other")
+        found.append(ElfVariable(symbol.name, symbol.section_name, symbol.value, value))
     return tuple(found)
+
+
+def btf(content: bytes) -> bytes:
+    """The types of the object, b"" where it was compiled without -g. Raises ObjectError."""
+    sections, names_at = _sections(content)
+    names = _part(content, _linked(sections, names_at, "section names"))
+    found = next((section for section in sections if _text(names, section.name_offset) == ".BTF"), None)
+    return _part(content, found) if found else b""
 
 
 def _sections(content: bytes) -> tuple[list[_Section], int]:
@@ -101,19 +144,32 @@ def _linked(sections: list[_Section], index: int, what: str) -> _Section:
     return sections[index]
 
 
-def _symbols(content: bytes, table: _Section) -> Iterator[tuple[int, int, int]]:
-    """(offset of the name, info, index of the section) of each symbol."""
-    order = "<" if content[5] == 1 else ">"
+def _symbols(content: bytes, kind: int) -> Iterator[_Symbol]:
+    """The symbols of the type *kind*, STT_*, that are in a section."""
+    sections, names_at = _sections(content)
+    section_names = _part(content, _linked(sections, names_at, "section names"))
+    # An object has one symbol table at most: libbpf refuses a second.
+    table = next((section for section in sections if section.kind == SHT_SYMTAB), None)
+    if table is None:
+        return
+    names = _part(content, _linked(sections, table.link, "names of symbols"))
     part = _part(content, table)
-    for name, info, _, index, _, _ in struct.iter_unpack(order + "IBBHQQ", part[: len(part) // 24 * 24]):
-        yield name, info, index
+    order = "<" if content[5] == 1 else ">"
+    for name, info, _, index, value, size in struct.iter_unpack(order + "IBBHQQ", part[: len(part) // 24 * 24]):
+        if info & 0xF == kind and index < len(sections):
+            section = sections[index]
+            yield _Symbol(_text(names, name), section, _text(section_names, section.name_offset), value, size)
 
 
 def _part(content: bytes, section: _Section) -> bytes:
+    return content[section.offset : _end(content, section)]
+
+
+def _end(content: bytes, section: _Section) -> int:
     end = section.offset + section.size
     if end > len(content):
         raise _damaged(f"a section should end at byte {end}, the file ends at {len(content)}")
-    return content[section.offset : end]
+    return end
 
 
 def _text(strings: bytes, offset: int) -> str:

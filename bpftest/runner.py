@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from bpftest.errnos import ENOTSUPP
 from bpftest.errors import CaseTimeout, HostError, ProgramError
 from bpftest.events import Event, SuiteFinished, SuiteStarted
 from bpftest.kernel.door import Loading, LoadReport, Observation, Reply, Request
-from bpftest.verdicts import errored, judged, load_refusal, run_refusal, skipped, untestable
+from bpftest.verdicts import errored, judged, load_refusal, run_refusal, skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,9 @@ class Kernel(Protocol):
     def lacks(self, requires: Requires) -> str:
         """What of *requires* is not there, in words; "" if all is."""
 
+    def type_lack(self, prog_type: int) -> str:
+        """Why the kernel test-runs no programs of this type (enum bpf_prog_type); "" if it does, as a probe tells."""
+
 
 def run_suite(plan: Plan, chosen: frozenset[str], kernel: Kernel) -> Iterator[Event]:
     """The events of one suite; only the cases named in *chosen* run."""
@@ -68,9 +72,10 @@ def _run_job(path: str, job: Job, kernel: Kernel, sessions: _Sessions) -> CaseFi
         if reason:
             return skipped(path, job, reason)
         observation = _observe(job, sessions)
-        reason = untestable(job, observation)
+        reason = _untestable(job, observation, kernel)
         if reason:
             return skipped(path, job, reason)
+        _refuse_errors(job, observation)
         findings = tuple([check(observation) for check in _checks(job, observation)])
     except (ProgramError, HostError) as error:
         return errored(path, job, error, time.perf_counter() - started)
@@ -85,25 +90,44 @@ def _checks(job: Job, observation: Observation) -> tuple[Check, ...]:
 
 
 def _observe(job: Job, sessions: _Sessions) -> Observation:
-    """What the kernel says to *job*. Raises ProgramError where that is no answer to what the case asks."""
+    """What the kernel says to *job*. Raises ProgramError where the case cannot be run at all."""
     if job.problem is not None or job.loading is None:
         raise job.problem or ProgramError("nothing to load")
     session = sessions.get(job.loading)
-    if job.request is None:
+    if job.request is None or session.report.errno:
         return Observation(session.report)
-    if session.report.errno:
-        raise load_refusal(job, session.report)
-    reply = session.run(job.request)
+    return Observation(session.report, session.run(job.request))
+
+
+def _untestable(job: Job, observation: Observation, kernel: Kernel) -> str:
+    """Why this kernel cannot say anything to the case, proved by a probe of the type; "" if it can.
+
+    A refusal that the case expects is what it tests; one with words of the verifier is the program's own.
+    """
+    load, reply = observation.load, observation.reply
+    refused = (load.errno and not load.log) or (reply is not None and reply.errno == ENOTSUPP)
+    if not refused or job.loading is None or any(key in job.case.expect for key in ("load_error", "errno")):
+        return ""
+    lack = kernel.type_lack(job.loading.prog_type)
+    return f"{job.prog_type.name}: {lack}" if lack and job.prog_type else ""
+
+
+def _refuse_errors(job: Job, observation: Observation) -> None:
+    """Raises ProgramError for a refusal that is no answer to what the case asks."""
+    load, reply = observation.load, observation.reply
+    if job.request is None:
+        return
+    if load.errno:
+        raise load_refusal(job, load)
+    if reply is None:
+        return
     if reply.timed_out:
         raise CaseTimeout(
             f"the run was interrupted after {job.case.timeout_s:g} s",
             f"the program ran {job.case.repeat} times at most; give 'timeout:' or a smaller 'repeat:'",
         )
-    observation = Observation(session.report, reply)
-    answered = "errno" in job.case.expect or reply.errno in job.refusals or untestable(job, observation)
-    if reply.errno and not answered:
+    if reply.errno and "errno" not in job.case.expect and reply.errno not in job.refusals:
         raise run_refusal(job, reply)
-    return observation
 
 
 class _Sessions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bpftest.errnos import ENOTSUPP, errno_name, errno_text
+from bpftest.errnos import errno_name, errno_text
 from bpftest.errors import BpftestError, LoadError, ProgramError, RunError
 from bpftest.events import CaseFinished, Excerpt, Finding, Outcome, Problem
 from bpftest.expectations.loading import last_line
@@ -86,14 +86,6 @@ def errored(path: str, job: Job, error: BpftestError, seconds: float) -> CaseFin
     )
 
 
-def untestable(job: Job, observation: Observation) -> str:
-    """Why this kernel cannot say anything to the case; "" if it can."""
-    reply = observation.reply
-    if reply is None or reply.errno != ENOTSUPP or "errno" in job.case.expect or job.prog_type is None:
-        return ""
-    return f"this kernel has no test run for {job.prog_type.name} (ENOTSUPP, 524)"
-
-
 def load_refusal(job: Job, report: LoadReport) -> LoadError:
     """Why the program of *job* is not in the kernel: the verifier's last line first."""
     program = job.loading.program if job.loading else ""
@@ -159,7 +151,9 @@ def _writes(job: Job, reply: Reply | None) -> bool:
     """Whether the packet came back changed."""
     if reply is None or reply.errno or job.request is None or job.run is None or job.request.data_in is None:
         return False
-    unseen = job.run.link_offset
+    if job.prog_type is None or job.prog_type.gives != "packet":
+        return False
+    unseen = job.run.unseen
     return job.request.data_in[unseen:] != reply.data_out[unseen:]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "bpftest"
+CONTRIBUTING = PACKAGE.parent / "CONTRIBUTING.md"
 
 # room: what it may import besides itself, rooms or single modules of them. Only what stands above it.
 DOORS = {
@@ -25,11 +27,17 @@ DOORS = {
     "suite": "errors wording",
     "kernel": "errors reading",
     "values": "errors wording btf",
-    "expectations": "errors wording errnos events progtypes packets btf suite.model values kernel.door",
-    "plan": "errors wording errnos events progtypes packets btf elf suite values kernel.door expectations",
+    "maps": "errors wording btf elf",
+    "map_values": "errors btf suite.model values maps",
+    "expectations": (
+        "errors wording errnos events progtypes packets btf elf suite.model values maps map_values kernel.door"
+    ),
+    "plan": (
+        "errors wording errnos events progtypes packets btf elf suite values maps map_values kernel.door expectations"
+    ),
     "collect": "errors events packets.cache elf suite kernel plan",
     "verdicts": "errors errnos events kernel.door expectations plan",
-    "runner": "errors events suite.model kernel expectations plan verdicts",
+    "runner": "errors errnos events suite.model kernel expectations plan verdicts",
 }
 DOORS["executors"] = " ".join(DOORS)
 DOORS["reporters"] = "errors events"
@@ -133,6 +141,16 @@ def test_slow_modules_are_imported_late_and_ctypes_by_the_kernel_room_only() -> 
 def test_every_room_has_its_doors_in_the_table() -> None:
     rooms = {room_of_file(file, PACKAGE) for file in PACKAGE.rglob("*.py")} - {"__init__"}
     assert rooms - set(DOORS) == set(), "give the new room its line in DOORS, and in CONTRIBUTING.md"
+
+
+def test_contributors_read_of_the_same_doors() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", CONTRIBUTING.read_text(encoding="utf-8"), re.MULTILINE)
+    told: dict[str, str] = {}
+    for room, doors in rows:
+        words = {"nothing of ours": "", "all above": " ".join(told)}
+        told[room] = words.get(doors, doors.replace(",", ""))
+
+    assert told == {room: doors for room, doors in DOORS.items() if room != "__main__"}
 
 
 def test_every_door_leads_up_so_that_no_two_rooms_need_each_other() -> None:

@@ -126,16 +126,15 @@ def _namespace() -> Iterator[Row]:
 
 
 def _types() -> Iterator[Row]:
-    from bpftest.errnos import errno_text
     from bpftest.kernel import privileges, probes
     from bpftest.progtypes import PROG_TYPES
 
     if privileges.missing():
         return
     for prog_type in PROG_TYPES.values():
-        failed = probes.type_errno(prog_type.number)
-        if failed:
-            yield OPTIONAL, prog_type.name, f"this kernel cannot test-run it: {errno_text(failed)}"
+        lack = probes.type_lack(prog_type.number)
+        if lack:
+            yield OPTIONAL, prog_type.name, f"{lack}; its cases are skipped"
         else:
             yield OK, prog_type.name, "runs"
 
@@ -145,8 +144,11 @@ def _features() -> Iterator[Row]:
 
     if privileges.missing():
         return
-    for name, (text, _) in probes.FEATURES.items():
-        yield (OK if probes.has(name) else OPTIONAL), name, text if probes.has(name) else f"not in this kernel: {text}"
+    for name, feature in probes.FEATURES.items():
+        if probes.has(name):
+            yield OK, name, feature.text
+        else:
+            yield OPTIONAL, name, f"not in this kernel, Linux has it since {feature.since}: {feature.text}"
 
 
 CHECKS = (_privileges, _libbpf, _clang, _bpftool, _headers, _btf, _jit, _namespace, _types, _features)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bpftest import __version__
 from bpftest.errors import HostError
 from bpftest.events import CaseFinished, Outcome, RunFinished, RunStarted
-from bpftest.kernel import namespace, privileges, requirements
+from bpftest.kernel import namespace, privileges, probes, requirements
 from bpftest.kernel.session import Session
 from bpftest.progtypes import PROG_TYPES
 from bpftest.runner import run_suite, timestamp
@@ -84,6 +84,10 @@ class RunningKernel:
     def open(self, loading: Loading) -> Session:
         """Loads a program; a refusal is in the session's report. Raises ObjectError."""
         return Session(loading)
+
+    def type_lack(self, prog_type: int) -> str:
+        """Why this kernel test-runs no programs of this type (enum bpf_prog_type); "" if it does."""
+        return probes.type_lack(prog_type)
 
 
 def _lacks(requires: Requires) -> str:

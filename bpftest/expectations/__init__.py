@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpftest.expectations.context import Check, Context
-from bpftest.expectations.ctx import ctx
+from bpftest.expectations.ctx import ctx, socket
 from bpftest.expectations.loading import load_error, loads
 from bpftest.expectations.output import output
 from bpftest.expectations.result import retval, run_errno
+from bpftest.expectations.state import globals_, maps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +26,9 @@ EXPECTATIONS: Mapping[str, Callable[[Written, Context], Check]] = {
     "retval": retval,
     "output": output,
     "ctx": ctx,
+    "socket": socket,
+    "maps": maps,
+    "globals": globals_,
     "errno": run_errno,
     "loads": loads,
     "load_error": load_error,

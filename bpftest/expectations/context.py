@@ -12,12 +12,18 @@ from bpftest.packets import framing
 from bpftest.progtypes.xdp import XDP_MD
 
 if TYPE_CHECKING:
+    from bpftest.btf import Btf
+    from bpftest.elf import ElfVariable
     from bpftest.kernel.door import Reply
     from bpftest.packets.sources import Scope
     from bpftest.progtypes import ProgType
     from bpftest.suite.model import Written
 
 Check = Callable[[Observation], Finding]
+
+
+def _no_types() -> Btf:
+    raise SuiteError("the types of the object are not known", "compile it with clang -g")
 
 
 class Context(NamedTuple):
@@ -27,6 +33,11 @@ class Context(NamedTuple):
     scope: Scope
     packet: bytes = b""  # as the suite gives it: with the Ethernet header only if it has one
     link: str = ""  # its first header: "ethernet" or "ip"
+    types: Callable[[], Btf] = _no_types  # of the object; reads them when they are needed
+    variables: tuple[ElfVariable, ...] = ()  # of the object
+    programs: tuple[str, ...] = ()  # names of the object's programs
+    sockets: tuple[str, ...] = ()  # names of the case's sockets
+    struct: int = 0  # BTF id of the context's type, where the suite names it
 
     def output(self, reply: Reply) -> bytes:
         """The packet after the run, with an Ethernet header if the suite's packet has one, without metadata."""

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from bpftest.errors import SuiteError
 from bpftest.events import Finding, HexRow, Mismatch
 from bpftest.expectations.context import excerpt, reply_of
+from bpftest.expectations.ctx import members_check
 from bpftest.packets import checksums, framing, hexrows
 from bpftest.packets.patterns import Pattern, pattern
 from bpftest.packets.sources import SourceError
+from bpftest.progtypes.flow_dissector import FLOW_KEYS
+from bpftest.wording import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +28,7 @@ PACKET_KEYS = ("scapy", "hex", "base64", "file", "zeros", "fill")
 def output(want: Written, context: Context) -> Check:
     """The packet after the run: as a whole, some of its fields, its length, its checksums."""
     said = want.value
+    _refuse_foreign(want, context)
     parts: list[Check] = []
     if isinstance(said, str) or any(key in said for key in PACKET_KEYS):
         parts.append(_packet(want, context))
@@ -158,11 +162,39 @@ def _checksums(_want: Written, context: Context) -> Check:
     return check
 
 
+def _refuse_foreign(want: Written, context: Context) -> None:
+    """Raises SuiteError where the program type gives nothing back that this could be compared with."""
+    prog_type, said = context.prog_type, want.value
+    if not prog_type.gives:
+        text = f"the kernel gives back no data for {prog_type.name}"
+        raise SuiteError(text, "check what the program leaves elsewhere", want.key_place())
+    keys = isinstance(said, dict) and list(said) == ["flow_keys"]
+    if prog_type.gives == "flow_keys" and not keys:
+        raise SuiteError(
+            "flow_dissector gives back its flow keys, no packet", "output: {flow_keys: {..}}", want.place()
+        )
+    if prog_type.gives == "packet" and isinstance(said, dict) and "flow_keys" in said:
+        raise SuiteError(
+            f"{prog_type.name} has no flow keys", "only flow_dissector does", want["flow_keys"].key_place()
+        )
+
+
+def _flow_keys(want: Written, _context: Context) -> Check:
+    """Members of struct bpf_flow_keys, in which data_out is."""
+    known = FLOW_KEYS.members
+    for key in want:
+        if key not in known:
+            raise SuiteError(f"struct bpf_flow_keys has no '{key}'", suggestion(key, known), want[key].key_place())
+    members = {key: known[key] for key in want}
+    return members_check(want, members, "output", lambda reply: reply.data_out, "flow_keys.")
+
+
 OUTPUT_PARTS: Mapping[str, Callable[[Written, Context], Check]] = {
     "unchanged": _unchanged,
     "fields": _fields,
     "length": _length,
     "checksums": _checksums,
+    "flow_keys": _flow_keys,
 }
 
 

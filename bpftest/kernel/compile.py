@@ -10,12 +10,15 @@ import hashlib
 import json
 import os
 import shutil
+import time
 
 from bpftest.errors import CompileError, HostError
-from bpftest.kernel.files import cache_folder, make_folder, write_file
+from bpftest.kernel.files import cache_folder, give_to_user, make_folder, write_file
+from bpftest.reading import read_regular
 
 CLANG_VERSIONS = range(30, 10, -1)  # the names that distributions give: clang-19
 COMPILE_SECONDS = 60
+SOURCE_SIZE = 64 * 1024 * 1024  # bytes; a file with more is no C source, and no header
 BTF = "/sys/kernel/btf/vmlinux"
 NOTES = "/sys/kernel/notes"  # holds the kernel's build id
 
@@ -32,14 +35,21 @@ ARCHITECTURES = {
 def compiled(file: str, cflags: tuple[str, ...] = ()) -> str:
     """The path of the object that *file* compiles to.
 
-    Raises CompileError with clang's own output, or HostError where clang or bpftool is missing.
+    Raises CompileError with clang's own output, or HostError where clang, bpftool or room to write is missing.
     """
     clang = clang_path()
     arguments = [*_arguments(), *cflags]
-    key = _digest(json.dumps([_identity(clang), os.path.abspath(file), arguments]).encode(), _read(file))
+    own_header = os.path.exists(os.path.join(os.path.dirname(file), "vmlinux.h"))
+    key = _digest(json.dumps([_identity(clang), os.path.abspath(file), own_header, arguments]).encode(), _read(file))
     name = os.path.join(cache_folder("objects"), key)
-    if not _current(f"{name}.json"):
-        _compile(clang, file, arguments, name)
+    if not _current(name):
+        try:
+            _compile(clang, file, arguments, name)
+        except OSError as error:
+            raise HostError(
+                f"what {file} compiles to cannot be written to {os.path.dirname(name)}: {error.strerror}",
+                "make room there, or set XDG_CACHE_HOME to another folder",
+            ) from None
     return f"{name}.o"
 
 
@@ -51,8 +61,10 @@ def clang_path() -> str:
         path = shutil.which(name)
         if path:
             return path
+    if chosen:
+        raise HostError(f"$CLANG is '{chosen}', and there is no such program", "correct the variable, or unset it")
     raise HostError(
-        f"$CLANG is '{chosen}', and there is no such program" if chosen else "`source:` needs clang, and there is none",
+        "`source:` needs clang, and there is none",
         "install it with the distribution's package manager: apt-get install clang",
     )
 
@@ -68,24 +80,31 @@ def _arguments() -> list[str]:
     if architecture:
         target, macro, folder = architecture
         arguments += [f"-D__TARGET_ARCH_{target}", f"-D{macro}", "-idirafter", f"/usr/include/{folder}"]
-    return [*arguments, "-I", os.path.dirname(_vmlinux_header())]
+    # Last of all: a vmlinux.h that the source or the suite's flags bring is the one that is meant.
+    return [*arguments, "-idirafter", os.path.dirname(_vmlinux_header())]
 
 
 def _compile(clang: str, file: str, arguments: list[str], name: str) -> None:
-    """Writes name.o, and name.json last: what is there is whole."""
+    """Writes name.o, and name.json last: what is there is whole. Raises OSError."""
     temporary = f"{name}.{os.getpid()}"
     command = [clang, *arguments, "-MD", "-MF", f"{temporary}.d", "-c", file, "-o", f"{temporary}.o"]
     try:
+        started = time.time_ns()
         failed, output = _run_clang(command, file)
         if failed and "'vmlinux.h' file not found" in output:
             _make_vmlinux_header(_vmlinux_header())
+            started = time.time_ns()
             failed, output = _run_clang(command, file)
         if failed:
             raise CompileError(f"{file}: clang refuses it: {_first_error(output)}", text=output)
         with open(f"{temporary}.d", encoding="utf-8", errors="surrogateescape") as rule:
             headers = _prerequisites(rule.read())
+        give_to_user(f"{temporary}.o")
         os.replace(f"{temporary}.o", f"{name}.o")
-        write_file(f"{name}.json", json.dumps({header: _file_digest(header) for header in headers}).encode())
+        # What was saved while clang ran may not be what clang has read: then the next run compiles again.
+        if all(os.stat(header).st_mtime_ns < started for header in headers):
+            manifest = json.dumps({header: _file_digest(header) for header in headers})
+            write_file(f"{name}.json", manifest.encode())
     finally:
         for ending in (".d", ".o"):
             if os.path.exists(temporary + ending):
@@ -100,15 +119,17 @@ def _run_clang(command: list[str], file: str) -> tuple[bool, str]:
         done = subprocess.run(command, capture_output=True, timeout=COMPILE_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         raise CompileError(f"{file}: clang has not finished after {COMPILE_SECONDS} s") from None
+    except OSError as error:
+        raise HostError(f"{command[0]} cannot be started: {error.strerror}", "set $CLANG to another one") from None
     return done.returncode != 0, done.stderr.decode("utf-8", "replace").strip()
 
 
-def _current(manifest: str) -> bool:
-    """Whether everything that the manifest names is as it was."""
+def _current(name: str) -> bool:
+    """Whether there is an object, and everything that its manifest names is as it was."""
     try:
-        with open(manifest, encoding="utf-8", errors="surrogateescape") as file:
+        with open(f"{name}.json", encoding="utf-8", errors="surrogateescape") as file:
             hashes = json.load(file)
-        return all(_file_digest(header) == was for header, was in hashes.items())
+        return os.path.exists(f"{name}.o") and all(_file_digest(header) == was for header, was in hashes.items())
     except (OSError, ValueError, AttributeError, CompileError):
         return False
 
@@ -116,7 +137,8 @@ def _current(manifest: str) -> bool:
 def _prerequisites(rule: str) -> list[str]:
     """The files that a rule of make depends on, as clang -MD writes it."""
     _, _, files = rule.replace("\\\n", " ").partition(": ")
-    return [name.replace("\0", " ") for name in files.replace("\\ ", "\0").split()]
+    plain = files.replace("\\ ", "\0").replace("\\#", "#").replace("$$", "$")
+    return [name.replace("\0", " ") for name in plain.split()]
 
 
 def _vmlinux_header() -> str:
@@ -167,20 +189,21 @@ def _identity(program: str) -> list[object]:
 
 def _read(file: str) -> bytes:
     try:
-        with open(file, "rb") as opened:
-            return opened.read()
+        return read_regular(file, SOURCE_SIZE)
     except OSError as error:
         raise CompileError(f"{file}: {error.strerror}", "correct the path; it is relative to the suite") from None
 
 
-_file_digests: dict[str, str] = {}
+_file_digests: dict[tuple[str, int, int, int], str] = {}
 
 
 def _file_digest(file: str) -> str:
-    """The digest of a header, read once a process: most are shared by all sources."""
-    if file not in _file_digests:
-        _file_digests[file] = _digest(_read(file))
-    return _file_digests[file]
+    """The digest of a header, read once as long as nobody writes to it: most are shared by all sources."""
+    status = os.stat(file)
+    version = (file, status.st_ino, status.st_size, status.st_mtime_ns)
+    if version not in _file_digests:
+        _file_digests[version] = _digest(_read(file))
+    return _file_digests[version]
 
 
 def _digest(*parts: bytes) -> str:

@@ -2,19 +2,63 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
+
+from bpftest.errors import HostError
 
 
 def cache_folder(name: str) -> str:
-    """The folder *name* of the user's cache, made if it is not there. Under sudo it is the calling user's."""
+    """The folder *name* of the user's cache, made if it is not there. Under sudo it is the calling user's.
+
+    Where that cannot be written to, a folder that goes away with the process. Raises HostError if there is none either.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(_home(), ".cache")
     folder = os.path.join(base, "bpftest", name)
+    if _writable(folder):
+        return folder
+    folder = os.path.join(_temporary_folder(), name)
     make_folder(folder)
     return folder
 
 
+def _writable(folder: str) -> bool:
+    """Whether *folder*, made if it is not there, takes files."""
+    if not os.path.isabs(folder):  # what is no absolute path is to be ignored: XDG Base Directory Specification
+        return False
+    try:
+        make_folder(folder)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+@functools.cache
+def _temporary_folder() -> str:
+    import atexit
+    import shutil
+    import tempfile
+
+    try:
+        folder = tempfile.mkdtemp(prefix="bpftest-")
+    except OSError as error:
+        raise HostError(
+            f"there is no folder to keep compiled objects in, not even a temporary one: {error.strerror}",
+            "set XDG_CACHE_HOME or TMPDIR to a folder that can be written to",
+        ) from None
+    maker = os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == maker:  # and not a child, which inherits this
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    return folder
+
+
 def make_folder(folder: str) -> None:
-    """Makes *folder* and those above it that are missing."""
+    """Makes *folder* and those above it that are missing. Raises OSError."""
     if os.path.isdir(folder):
         return
     above = os.path.dirname(folder)
@@ -25,7 +69,7 @@ def make_folder(folder: str) -> None:
 
 
 def write_file(path: str, content: bytes) -> None:
-    """Writes *content* to *path* in one step: a reader sees the old file or the new one."""
+    """Writes *content* to *path* in one step: a reader sees the old file or the new one. Raises OSError."""
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
         with open(temporary, "wb") as file:
@@ -42,7 +86,8 @@ def give_to_user(path: str) -> None:
     """Under sudo, what is written belongs to the user who called it."""
     user, group = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
     if os.geteuid() == 0 and user.isdigit() and group.isdigit():
-        os.chown(path, int(user), int(group), follow_symlinks=False)
+        with contextlib.suppress(OSError):  # some file systems know no owners
+            os.chown(path, int(user), int(group), follow_symlinks=False)
 
 
 def _home() -> str:

@@ -6,9 +6,16 @@ Signatures from libbpf's bpf/libbpf.h and bpf/bpf.h; a test holds the structs ag
 from __future__ import annotations
 
 import ctypes
+import re
+import signal
+from contextlib import contextmanager
 from ctypes import CFUNCTYPE, POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from typing import TYPE_CHECKING
 
 from bpftest.errors import HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LIBBPF_WARN = 0  # enum libbpf_print_level
 
@@ -38,6 +45,23 @@ class TestRunOpts(ctypes.Structure):
         ("flags", c_uint32),
         ("cpu", c_uint32),
         ("batch_size", c_uint32),
+    )
+
+
+class ProgLoadOpts(ctypes.Structure):
+    """The first fields of struct bpf_prog_load_opts (bpf/bpf.h); libbpf takes the rest as 0."""
+
+    _fields_ = (
+        ("sz", c_size_t),
+        ("attempts", c_int),
+        ("expected_attach_type", c_int),
+        ("prog_btf_fd", c_uint32),
+        ("prog_flags", c_uint32),
+        ("prog_ifindex", c_uint32),
+        ("kern_version", c_uint32),
+        ("attach_btf_id", c_uint32),
+        ("attach_prog_fd", c_uint32),
+        ("attach_btf_obj_fd", c_uint32),
     )
 
 
@@ -79,17 +103,31 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "bpf_program__set_flags": (c_int, (_PROGRAM, c_uint32)),
     "bpf_program__set_log_level": (c_int, (_PROGRAM, c_uint32)),
     "bpf_program__set_log_buf": (c_int, (_PROGRAM, c_void_p, c_size_t)),
-    "bpf_map__name": (c_char_p, (_MAP,)),
-    "bpf_map__is_internal": (c_bool, (_MAP,)),
+    "bpf_program__attach": (c_void_p, (_PROGRAM,)),
+    "bpf_link__destroy": (c_int, (c_void_p,)),
+    "bpf_object__find_map_by_name": (_MAP, (_OBJECT, c_char_p)),
+    "bpf_map__fd": (c_int, (_MAP,)),
+    "bpf_map__key_size": (c_uint32, (_MAP,)),
+    "bpf_map__value_size": (c_uint32, (_MAP,)),
+    "bpf_map__type": (c_int, (_MAP,)),
+    "bpf_map__initial_value": (c_void_p, (_MAP, POINTER(c_size_t))),
+    "bpf_object__find_program_by_name": (_PROGRAM, (_OBJECT, c_char_p)),
+    "libbpf_num_possible_cpus": (c_int, ()),
+    "bpf_map_lookup_elem": (c_int, (c_int, c_char_p, c_void_p)),
+    "bpf_map_get_next_key": (c_int, (c_int, c_void_p, c_void_p)),
+    "bpf_map_update_elem": (c_int, (c_int, c_char_p, c_char_p, c_uint64)),
+    "bpf_map__map_flags": (c_uint32, (_MAP,)),
     "bpf_map__set_pin_path": (c_int, (_MAP, c_char_p)),
     "bpf_obj_get_info_by_fd": (c_int, (c_int, POINTER(ProgInfo), POINTER(c_uint32))),
     "bpf_prog_test_run_opts": (c_int, (c_int, POINTER(TestRunOpts))),
+    "btf__load_vmlinux_btf": (c_void_p, ()),
+    "btf__find_by_name_kind": (c_int, (c_void_p, c_char_p, c_uint32)),
+    "btf__free": (None, (c_void_p,)),
     "bpf_prog_load": (c_int, (c_int, c_char_p, c_char_p, c_void_p, c_size_t, c_void_p)),
 }
 
 _library: ctypes.CDLL | None = None
 _messages: list[str] = []
-_raised: list[BaseException] = []
 
 
 def library() -> ctypes.CDLL:
@@ -125,17 +163,14 @@ def version() -> str:
 
 
 def _collect(level: int, form: bytes, arguments: int) -> int:
-    """Keeps libbpf's warnings. No exception may leave a callback: an interrupt waits until libbpf has returned."""
+    """Keeps libbpf's warnings."""
     if level != LIBBPF_WARN:
         return 0
-    try:
-        text = c_char_p()
-        # A va_list argument arrives as a pointer on the 64-bit Linux ABIs (x86-64 and AArch64 psABI).
-        if _libc.vasprintf(ctypes.byref(text), form, arguments) >= 0:
-            _messages.append((text.value or b"").decode("utf-8", "replace"))
-            _libc.free(text)
-    except BaseException as error:  # noqa: BLE001 - kept, and raised by called()
-        _raised.append(error)
+    text = c_char_p()
+    # A va_list argument arrives as a pointer on the 64-bit Linux ABIs (x86-64 and AArch64 psABI).
+    if _libc.vasprintf(ctypes.byref(text), form, arguments) >= 0:
+        _messages.append((text.value or b"").decode("utf-8", "replace"))
+        _libc.free(text)
     return 0
 
 
@@ -152,14 +187,25 @@ _libc.unshare.argtypes = (c_int,)
 _COLLECT = _PRINT(_collect)  # libbpf keeps a pointer to it, so it must live as long as the process
 
 
+# On EPERM libbpf 1.x advises to raise RLIMIT_MEMLOCK; kernels since 5.11 do not charge BPF memory to it.
+ADVICE = re.compile(r"^.*'ulimit -l'.*\n?| Make sure your kernel supports BPF .*", re.MULTILINE)
+
+
 def warnings() -> str:
-    """What libbpf has said since the last call, without the lines that mislead on today's kernels."""
-    if _raised:
-        raise _raised.pop()
+    """What libbpf has said since the last call, without the advice that misleads on today's kernels."""
     text = "".join(_messages)
     _messages.clear()
-    # On EPERM libbpf 1.x advises `ulimit -l`; kernels since 5.11 do not charge BPF memory to RLIMIT_MEMLOCK.
-    return "\n".join(line for line in text.splitlines() if "ulimit -l" not in line)
+    return ADVICE.sub("", text).rstrip("\n")
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait until the block has ended: an exception that leaves a callback is lost."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def last_errno() -> int:

@@ -1,14 +1,16 @@
-"""What this kernel can do, found out by trying: tiny programs, loaded and run.
+"""What this kernel can do, found out by trying: tiny programs, loaded and run. Each answer is found once a process.
 
-Distributions backport, so no version is asked.
+Distributions backport, so no version is asked for an answer.
 """
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import functools
 import os
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bpftest.kernel import libbpf
 from bpftest.kernel.door import Reply, Request
@@ -17,23 +19,95 @@ from bpftest.kernel.run import exchange
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-RETURN_0 = struct.pack("<BBhi", 0xB7, 0, 0, 0) + struct.pack("<BBhi", 0x95, 0, 0, 0)  # r0 = 0; exit
+ENOTSUPP = 524  # include/linux/errno.h
+BTF_KIND_STRUCT, BTF_KIND_FUNC = 4, 12  # linux/btf.h
 XDP, SCHED_CLS = 6, 3  # enum bpf_prog_type
 ETHERNET_FRAME = bytes(12) + b"\x90\x00" + bytes(50)  # an EtherType without an IP header behind it
+IPV4_PACKET = bytes.fromhex("4500001400000000401100007f0000017f000001")
+
+
+def _returning(number: int) -> bytes:
+    """The program r0 = *number*; exit."""
+    return struct.pack("=BBhiBBhi", 0xB7, 0, 0, number, 0x95, 0, 0, 0)
+
+
+class Probe(NamedTuple):
+    """How a program type is tried."""
+
+    request: Request = Request(ETHERNET_FRAME)
+    attach_type: int = 0  # enum bpf_attach_type; for struct_ops, the index of the function
+    flags: int = 0  # of BPF_PROG_LOAD
+    target: tuple[str, int] | None = None  # (name, BTF kind) in the kernel's types that the program is for
+
+
+# Types by number; what is not here is tried with a frame and nothing else.
+PROBES: dict[int, Probe] = {
+    17: Probe(Request(repeat=0)),  # raw_tracepoint
+    26: Probe(Request(repeat=0), attach_type=24, target=("bpf_fentry_test1", BTF_KIND_FUNC)),  # tracing, fentry
+    27: Probe(Request(ctx_in=bytes(8), repeat=0), target=("bpf_dummy_ops", BTF_KIND_STRUCT)),  # struct_ops
+    30: Probe(Request(ctx_in=struct.pack("=QII56x", 0, 2, 6)), attach_type=36),  # sk_lookup: AF_INET, IPPROTO_TCP
+    31: Probe(Request(repeat=0), flags=1 << 4),  # syscall, sleepable
+    32: Probe(Request(IPV4_PACKET), attach_type=45),  # netfilter
+}
 
 
 @functools.cache
-def type_errno(number: int) -> int:
-    """0 if this kernel test-runs programs of this type, else the errno of the load or of the run (524: no test run)."""
-    return _try(number, Request(ETHERNET_FRAME)).errno
+def type_lack(number: int) -> str:
+    """Why this kernel test-runs no programs of the type, in words; "" if it does."""
+    probe = PROBES.get(number, Probe())
+    target = 0
+    if probe.target is not None:
+        target = kernel_type(*probe.target)
+        if not target:
+            return f"this kernel has no {probe.target[0]}"
+    program_fd, failed = _load(number, _returning(0), probe.attach_type, probe.flags, target)
+    if failed:
+        name = errno.errorcode.get(failed, str(failed))
+        return f"this kernel refuses to load programs of this type: {name} ({os.strerror(failed)})"
+    try:
+        reply = exchange().run(program_fd, probe.request)
+    finally:
+        os.close(program_fd)
+    if reply.errno == ENOTSUPP:
+        return "this kernel has no test run for this type (ENOTSUPP, 524)"
+    if reply.errno:
+        return (
+            f"this kernel refuses the simplest test run of this type: {errno.errorcode.get(reply.errno, reply.errno)}"
+        )
+    return ""
 
 
-def _try(number: int, request: Request) -> Reply:
-    """Loads a program that returns 0, runs it with *request*, and forgets it."""
-    code = RETURN_0
-    program_fd = libbpf.library().bpf_prog_load(number, b"bpftest_probe", b"GPL", code, len(code) // 8, None)
-    if program_fd < 0:
-        return Reply(errno=libbpf.last_errno())
+def _load(number: int, code: bytes, attach_type: int = 0, flags: int = 0, target: int = 0) -> tuple[int, int]:
+    """(fd, 0) of a program, or (-1, errno)."""
+    options = libbpf.ProgLoadOpts(
+        sz=ctypes.sizeof(libbpf.ProgLoadOpts),
+        expected_attach_type=attach_type,
+        prog_flags=flags,
+        attach_btf_id=target,
+    )
+    program_fd = libbpf.library().bpf_prog_load(
+        number, b"bpftest_probe", b"GPL", code, len(code) // 8, ctypes.byref(options)
+    )
+    return (-1, libbpf.last_errno()) if program_fd < 0 else (program_fd, 0)
+
+
+@functools.cache
+def kernel_type(name: str, kind: int) -> int:
+    """The BTF id of something in the running kernel's own types; 0 if it has none of this name."""
+    library = libbpf.library()
+    btf = library.btf__load_vmlinux_btf()
+    if not btf:
+        return 0
+    found: int = library.btf__find_by_name_kind(btf, name.encode(), kind)
+    library.btf__free(btf)
+    return max(found, 0)
+
+
+def _try(number: int, request: Request, returns: int = 0) -> Reply:
+    """The reply to *request* of a program that returns *returns*."""
+    program_fd, failed = _load(number, _returning(returns))
+    if failed:
+        return Reply(errno=failed)
     try:
         return exchange().run(program_fd, request)
     finally:
@@ -61,16 +135,34 @@ def _checksum_complete() -> bool:
     return _try(SCHED_CLS, Request(ETHERNET_FRAME, flags=4)).errno == 0  # BPF_F_TEST_SKB_CHECKSUM_COMPLETE
 
 
-# The names that `requires: {features: [..]}` knows, each with what it means.
-FEATURES: dict[str, tuple[str, Callable[[], bool]]] = {
-    "xdp_ctx": ("XDP runs take a struct xdp_md", _xdp_ctx),
-    "xdp_multi_buffer": ("XDP runs take packets longer than a page", _xdp_multi_buffer),
-    "xdp_partial_linear": ("xdp_md.data_end may leave a part of the packet in fragments", _xdp_partial_linear),
-    "checksum_complete": ("skb runs take BPF_F_TEST_SKB_CHECKSUM_COMPLETE", _checksum_complete),
+def _live_frames() -> bool:
+    # Kernels that do not know BPF_F_TEST_XDP_LIVE_FRAMES ignore it, and tell what the program returned: XDP_DROP.
+    reply = _try(XDP, Request(ETHERNET_FRAME, flags=2), returns=1)
+    return reply.errno == 0 and reply.retval == 0
+
+
+class Feature(NamedTuple):
+    """Something that some kernels can and others cannot."""
+
+    text: str  # what it is
+    since: str  # the release of Linux that brought it
+    there: Callable[[], bool]
+
+
+# The names that `requires: {features: [..]}` knows.
+FEATURES: dict[str, Feature] = {
+    "xdp_ctx": Feature("XDP runs take a struct xdp_md", "5.14", _xdp_ctx),
+    "xdp_multi_buffer": Feature("XDP runs take packets longer than a page", "5.18", _xdp_multi_buffer),
+    "xdp_partial_linear": Feature("xdp_md.data_end may leave the rest to fragments", "6.18", _xdp_partial_linear),
+    "checksum_complete": Feature("skb runs take BPF_F_TEST_SKB_CHECKSUM_COMPLETE", "6.11", _checksum_complete),
+    "live_frames": Feature("XDP runs take BPF_F_TEST_XDP_LIVE_FRAMES", "5.18", _live_frames),
 }
+KFUNC = "kfunc:"  # before the name of a kernel function, which is then the feature
 
 
 @functools.cache
 def has(feature: str) -> bool:
-    """Whether this kernel has *feature*, one of FEATURES."""
-    return FEATURES[feature][1]()
+    """Whether this kernel has *feature*: one of FEATURES, or kfunc:NAME."""
+    if feature.startswith(KFUNC):
+        return kernel_type(feature[len(KFUNC) :], BTF_KIND_FUNC) != 0
+    return FEATURES[feature].there()

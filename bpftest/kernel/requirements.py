@@ -27,12 +27,18 @@ def kernel(wanted: str) -> str:
     As many numbers are compared as *wanted* has: 6.18.44 is ==6.18.
     """
     release = os.uname().release
-    have = tuple(int(number) for number in re.findall(r"\d+", release)[:3])
+    have = _numbers(release)
     for comparison, version in _COMPARISON.findall(wanted):
-        numbers = tuple(int(number) for number in version.strip(".").split("."))
-        if not COMPARISONS[comparison](have[: len(numbers)], numbers):
+        numbers = _numbers(version)
+        if not COMPARISONS[comparison](have[: len(numbers)], numbers[: len(have)]):
             return f"needs kernel {comparison}{version}, this is {release}"
     return ""
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    """(6, 18, 44) of "6.18.44-generic", (7, 0) of "7.0-rc1"."""
+    found = re.match(r"\d+(\.\d+)*", release)
+    return tuple(map(int, found[0].split("."))) if found else ()
 
 
 def arch(machines: tuple[str, ...]) -> str:
@@ -44,16 +50,27 @@ def arch(machines: tuple[str, ...]) -> str:
 def types(numbers: tuple[tuple[str, int], ...]) -> str:
     """Which of the program types (name, number) this kernel cannot test-run."""
     for name, number in numbers:
-        if probes.type_errno(number):
-            return f"needs program type {name}, which this kernel cannot test-run"
+        lack = probes.type_lack(number)
+        if lack:
+            return f"needs program type {name}: {lack}"
     return ""
 
 
 def features(names: tuple[str, ...]) -> str:
-    """Which of *names* this kernel has not."""
+    """Which of *names* this kernel has not.
+
+    Raises HostError where its release is new enough to have it: a test that is skipped there would hide a fault.
+    """
     for name in names:
-        if not probes.has(name):
-            return f"needs {name}, which this kernel has not: {probes.FEATURES[name][0]}"
+        if probes.has(name):
+            continue
+        feature = probes.FEATURES.get(name)
+        if feature and not kernel(f">={feature.since}"):
+            raise HostError(
+                f"this kernel lacks {name} ({feature.text}), which Linux has had since {feature.since}",
+                "bpftest doctor says what it finds; `requires: {kernel: ..}` or `skip` leaves the case out",
+            )
+        return f"needs {name}, which this kernel has not" + (f": {feature.text}" if feature else "")
     return ""
 
 

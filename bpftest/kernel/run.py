@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 from bpftest.errors import RunError
@@ -15,10 +16,14 @@ from bpftest.kernel.door import Reply, Request
 if TYPE_CHECKING:
     from types import FrameType
 
+    Buffer = ctypes.Array[ctypes.c_char]
+
 # The largest packet is 73,152 bytes (XDP: one linear page and 17 fragments, net/bpf/test_run.c); a program can
 # grow it by its headroom and tailroom, never by a page. So ENOSPC cannot happen.
 DATA_SIZE = 128 * 1024
-CTX_SIZE = 4096  # a longer ctx is refused with E2BIG (bpf_check_uarg_tail_zero)
+CTX_SIZE = 64 * 1024  # syscall programs take U16_MAX, no other type more than a page
+ALARM_MIN, ALARM_MAX = 1e-6, 1e9  # seconds that setitimer(2) takes; 0 would be no alarm at all
+ALARM_AGAIN = 0.1  # seconds; an alarm that rings just before the run begins would be lost
 
 
 class Exchange:
@@ -30,6 +35,7 @@ class Exchange:
         self._data_out = ctypes.create_string_buffer(DATA_SIZE)
         self._ctx_in = ctypes.create_string_buffer(CTX_SIZE)
         self._ctx_out = ctypes.create_string_buffer(CTX_SIZE)
+        self._state = ctypes.create_string_buffer(8)
         self._opts = libbpf.TestRunOpts(sz=ctypes.sizeof(libbpf.TestRunOpts))
         self._by_reference = ctypes.byref(self._opts)
         self._expired = False
@@ -51,34 +57,37 @@ class Exchange:
         else:
             with _pinned(request.cpu):
                 failed = self._timed(program_fd, request.timeout_s)
-        return self._reply(failed)
+        return self._reply(failed, request)
 
     def _fill(self, request: Request) -> None:
         opts = self._opts
         if request.data_in is None:
             opts.data_in, opts.data_size_in, opts.data_out, opts.data_size_out = None, 0, None, 0
         else:
-            ctypes.memmove(self._data_in, request.data_in, len(request.data_in))
+            self._data_in = _filled(self._data_in, request.data_in)
             opts.data_in, opts.data_size_in = ctypes.addressof(self._data_in), len(request.data_in)
             opts.data_out, opts.data_size_out = ctypes.addressof(self._data_out), DATA_SIZE
         if request.ctx_in is None:
             opts.ctx_in, opts.ctx_size_in = None, 0
         else:
-            ctypes.memmove(self._ctx_in, request.ctx_in, len(request.ctx_in))
+            self._ctx_in = _filled(self._ctx_in, request.ctx_in)
             opts.ctx_in, opts.ctx_size_in = ctypes.addressof(self._ctx_in), len(request.ctx_in)
         opts.ctx_out = ctypes.addressof(self._ctx_out) if request.ctx_size_out else None
         opts.ctx_size_out = request.ctx_size_out
         opts.retval = opts.duration = 0
-        opts.repeat, opts.flags = request.repeat, request.flags
+        opts.repeat, opts.flags, opts.cpu = request.repeat, request.flags, request.run_on_cpu
+        if request.state is not None:
+            ctypes.memmove(self._state, request.state, len(request.state))
+            ctypes.memmove(self._ctx_in, ctypes.addressof(self._state).to_bytes(8, sys.byteorder), 8)
 
     def _timed(self, program_fd: int, timeout_s: float) -> int:
-        signal.setitimer(signal.ITIMER_REAL, timeout_s)
+        signal.setitimer(signal.ITIMER_REAL, min(max(timeout_s, ALARM_MIN), ALARM_MAX), ALARM_AGAIN)
         try:
             return 0 if self._test_run(program_fd, self._by_reference) == 0 else ctypes.get_errno()
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
-    def _reply(self, failed: int) -> Reply:
+    def _reply(self, failed: int, request: Request) -> Reply:
         if failed:  # on an error nothing is written back
             return Reply(errno=failed, timed_out=failed == errno.EINTR and self._expired)
         opts = self._opts
@@ -88,8 +97,24 @@ class Exchange:
             retval - 0x1_0000_0000 if retval & 0x8000_0000 else retval,
             opts.duration,
             ctypes.string_at(self._data_out, opts.data_size_out) if opts.data_out else b"",
-            ctypes.string_at(self._ctx_out, opts.ctx_size_out) if opts.ctx_out else b"",
+            self._ctx(request),
         )
+
+    def _ctx(self, request: Request) -> bytes:
+        """The context after the run, from where the program type leaves it."""
+        if request.state is not None:
+            return ctypes.string_at(self._state, len(request.state))
+        if request.writes_ctx:
+            return ctypes.string_at(self._ctx_in, self._opts.ctx_size_in)
+        return ctypes.string_at(self._ctx_out, self._opts.ctx_size_out) if self._opts.ctx_out else b""
+
+
+def _filled(buffer: Buffer, content: bytes) -> Buffer:
+    """*buffer*, or a larger one, that begins with *content*: to refuse what is too long is the kernel's business."""
+    if len(content) > len(buffer):
+        buffer = ctypes.create_string_buffer(len(content))
+    ctypes.memmove(buffer, content, len(content))
+    return buffer
 
 
 class _pinned:  # noqa: N801 - reads as a word: with _pinned(cpu)

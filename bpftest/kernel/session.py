@@ -6,19 +6,25 @@ import ctypes
 import errno
 import mmap
 import os
+import time
 from typing import TYPE_CHECKING
 
-from bpftest.errors import ObjectError, ProgramError
-from bpftest.kernel import libbpf
+from bpftest.errors import LoadError, ObjectError, ProgramError
+from bpftest.kernel import contents, libbpf
 from bpftest.kernel.door import Loading, LoadReport, Reply, Request
 from bpftest.kernel.run import exchange
+from bpftest.kernel.sockets import Sockets
+from bpftest.reading import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-BPF_LOG_STATS = 4  # log_level, include/linux/bpf_verifier.h
+BPF_F_RDONLY_PROG = 1 << 7  # linux/bpf.h: programs cannot write to the map
+BPF_LOG_LEVEL1, BPF_LOG_LEVEL, BPF_LOG_STATS = 1, 3, 4  # log_level, include/linux/bpf_verifier.h
 # The kernel says ENOSPC when a log does not fit. Pages that are not written to cost nothing.
 LOG_SIZE = 64 * 1024 * 1024
+OBJECT_SIZE = 256 * 1024 * 1024  # bytes; a file with more is no object
+OPEN_SECONDS = 30  # for what takes milliseconds: a damaged object may keep libbpf busy
 
 
 class Session:
@@ -30,26 +36,50 @@ class Session:
 
     def __init__(self, loading: Loading) -> None:
         self._loading = loading
-        self._loaded = _load(loading)
+        self._content = _sound(loading.path)  # kept: a build may replace the file between two runs
+        self._loaded = _load(loading, self._content)
         self._used = False
         self.report = self._loaded.report
 
     def run(self, request: Request) -> Reply:
         """One BPF_PROG_RUN from the initial state. Must not be called when the report has an errno."""
+        deadline = time.monotonic() + request.timeout_s
         while True:
             if self._used and self._loaded.stateful:
-                self._loaded.close()
-                self._loaded = _load(self._loading)
-                if self._loaded.report.errno:
-                    raise ProgramError(
-                        f"loading '{self._loading.program}' again failed: {os.strerror(self._loaded.report.errno)}",
-                        text=self._loaded.report.log,
-                    )
+                self._load_again()
             self._used = True
-            reply = exchange().run(self._loaded.program_fd, request)
+            reply = self._run(request)
             # A signal that is not the timeout (a resized terminal, a child's end) must not decide over a case.
             if reply.errno != errno.EINTR or reply.timed_out:
                 return reply
+            request = request._replace(timeout_s=deadline - time.monotonic())
+
+    def _run(self, request: Request) -> Reply:
+        setup = request.setup
+        if not any(setup):
+            return exchange().run(self._loaded.program_fd, request)
+        handle = self._loaded.handle or 0
+        self._loaded.stateful = True  # what is put into maps stays there too, in those that programs cannot change
+        with Sockets(setup.sockets) as sockets:
+            for patch in setup.patches:
+                contents.patch(handle, patch)
+            for write in setup.writes:
+                contents.write(handle, write, sockets, self._loaded.descriptor)
+            reply = exchange().run(self._loaded.program_fd, request)
+            if reply.errno:
+                return reply
+            found = tuple(contents.read(handle, read) for read in setup.reads)
+            return reply._replace(cookies=sockets.cookies(), contents=found)
+
+    def _load_again(self) -> None:
+        self._loaded.close()
+        self._loaded = _load(self._loading, self._content)
+        report = self._loaded.report
+        if report.errno:
+            raise ProgramError(
+                f"loading '{self._loading.program}' again failed: {os.strerror(report.errno)}",
+                text=report.log or report.libbpf,
+            )
 
     def close(self) -> None:
         """Gives program and maps back to the kernel."""
@@ -59,51 +89,75 @@ class Session:
 class _Loaded:
     """An open bpf_object, its program's fd and what the kernel said of it."""
 
-    __slots__ = ("handle", "program_fd", "report", "stateful")
+    __slots__ = ("handle", "link", "program_fd", "report", "stateful")
 
     def __init__(self, handle: int) -> None:
         self.handle: int | None = handle
+        self.link: int | None = None
         self.program_fd = -1
         self.report = LoadReport()
         self.stateful = True
 
+    def descriptor(self, program: str) -> int:
+        """The file descriptor of a loaded program of the object. Raises ObjectError."""
+        library = libbpf.library()
+        found = library.bpf_object__find_program_by_name(self.handle, program.encode())
+        descriptor: int = library.bpf_program__fd(found) if found else -1
+        if descriptor < 0:
+            raise ObjectError(f"program '{program}' is not loaded")
+        return descriptor
+
     def close(self) -> None:
+        if self.link is not None:
+            libbpf.library().bpf_link__destroy(self.link)
+            self.link = None
         if self.handle is not None:
             libbpf.library().bpf_object__close(self.handle)
             self.handle = None
 
 
-def _load(loading: Loading) -> _Loaded:
+def _load(loading: Loading, content: bytes) -> _Loaded:
     """Opens the object and loads what *loading* names. A refusal by the kernel is in the report."""
+    with libbpf.uninterrupted():
+        loaded = _loaded_with(loading.log_level, loading, content)
+    if not loaded.report.errno or not loaded.report.log or loading.log_level & BPF_LOG_LEVEL:
+        return loaded
+    # The verifier refuses, and has logged why. Where, the log tells with the path, which takes a level.
+    loaded.close()
+    with libbpf.uninterrupted():
+        return _loaded_with(loading.log_level | BPF_LOG_LEVEL1, loading, content)
+
+
+def _loaded_with(log_level: int, loading: Loading, content: bytes) -> _Loaded:
     library = libbpf.library()
     libbpf.warnings()
-    loaded = _Loaded(_open(loading.path))
+    loaded = _Loaded(_open(loading.path, content))
     try:
         program = _choose(loaded, loading)
         stateful = False
         for handle in _walk(library.bpf_object__next_map, loaded):
             # Pinning by name would share maps with the machine and between cases.
             library.bpf_map__set_pin_path(handle, None)
-            stateful = stateful or not _constant(handle)
+            stateful = stateful or not library.bpf_map__map_flags(handle) & BPF_F_RDONLY_PROG
         loaded.stateful = stateful
+        contents.set_constants(loaded.handle or 0, loading.constants)
         log = _log_buffer()
-        library.bpf_program__set_log_level(program, loading.log_level | BPF_LOG_STATS)
+        library.bpf_program__set_log_level(program, log_level | BPF_LOG_STATS)
         library.bpf_program__set_log_buf(program, ctypes.addressof(log), LOG_SIZE)
         failed = 0 if library.bpf_object__load(loaded.handle) == 0 else libbpf.last_errno()
         loaded.program_fd = -1 if failed else library.bpf_program__fd(program)
         loaded.report = _report(failed, log, loaded.program_fd)
+        if loading.attached and not failed:
+            loaded.link = _attached(program, loading)
     except BaseException:
         loaded.close()
         raise
     return loaded
 
 
-def _open(path: str) -> int:
-    _survives_opening(path)
-    content = _content(path)
-    options = libbpf.ObjectOpenOpts(
-        ctypes.sizeof(libbpf.ObjectOpenOpts), os.path.basename(path).split(".")[0].encode() or b"object"
-    )
+def _open(path: str, content: bytes) -> int:
+    name = os.fsencode(os.path.basename(path)).split(b".")[0] or b"object"
+    options = libbpf.ObjectOpenOpts(ctypes.sizeof(libbpf.ObjectOpenOpts), name)
     handle: int | None = libbpf.library().bpf_object__open_mem(content, len(content), ctypes.byref(options))
     if not handle:
         failed = libbpf.last_errno()
@@ -111,47 +165,49 @@ def _open(path: str) -> int:
     return handle
 
 
-def _content(path: str) -> bytes:
+_survivor = b""  # the object that libbpf has opened last
+
+
+def _sound(path: str) -> bytes:
+    """The content of the object at *path*, which libbpf can open. Raises ObjectError.
+
+    A damaged object can crash libbpf: of 8,000 byte-mutated copies of a sound one, 16 made libbpf 1.1.2 segfault in
+    bpf_object__open, and none later. So it is opened in a child first, which may die of it.
+    """
+    global _survivor
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        content = read_regular(path, OBJECT_SIZE)
     except OSError as error:
         raise ObjectError(f"{path}: {error.strerror}", "build the object first, or correct the path") from None
+    if content != _survivor:
+        killer = _killer(content)
+        if killer:
+            import signal
+
+            name = signal.Signals(killer).name
+            raise ObjectError(f"{path}: the object is damaged: opening it ends libbpf with {name}", "build it again")
+        _survivor = content
+    return content
 
 
-_survived: dict[str, tuple[int, int, int]] = {}
+def _killer(content: bytes) -> int:
+    """The signal that ends a process which opens *content*, 0 for none."""
+    import signal
 
-
-def _survives_opening(path: str) -> None:
-    """Raises ObjectError where opening the object would kill this process.
-
-    A damaged object can crash libbpf: of 3,000 byte-mutated copies of a sound one, 8 made libbpf 1.1.2 segfault in
-    bpf_object__open. So it is opened in a child first, once for each version of the file.
-    """
-    try:
-        status = os.stat(path)
-    except OSError:
-        return  # _content says it better
-    version = (status.st_ino, status.st_size, status.st_mtime_ns)
-    if _survived.get(path) == version:
-        return
-    content = _content(path)
+    library = libbpf.library()
     child = os.fork()
     if child == 0:
         try:
-            libbpf.library().libbpf_set_print(libbpf.SILENT)
-            libbpf.library().bpf_object__open_mem(content, len(content), None)
+            # What a parent's faulthandler would print of the crash is of no use to anybody.
+            for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGABRT, signal.SIGALRM):
+                signal.signal(number, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, OPEN_SECONDS)
+            library.libbpf_set_print(libbpf.SILENT)
+            library.bpf_object__open_mem(content, len(content), None)
         finally:
             os._exit(0)
-    _, ended = os.waitpid(child, 0)
-    if os.WIFSIGNALED(ended):
-        import signal
-
-        name = signal.Signals(os.WTERMSIG(ended)).name
-        raise ObjectError(
-            f"{path}: the object is damaged: libbpf crashes on opening it ({name})", "build the object again"
-        )
-    _survived[path] = version
+    _, status = os.waitpid(child, 0)
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
 def _choose(loaded: _Loaded, loading: Loading) -> int:
@@ -160,7 +216,7 @@ def _choose(loaded: _Loaded, loading: Loading) -> int:
     chosen: int | None = None
     wanted = {loading.program, *loading.also}
     for handle in _walk(library.bpf_object__next_program, loaded):
-        name = library.bpf_program__name(handle).decode()
+        name = library.bpf_program__name(handle).decode("utf-8", "replace")
         library.bpf_program__set_autoload(handle, name in wanted)
         if name == loading.program:
             chosen = handle
@@ -174,18 +230,23 @@ def _choose(loaded: _Loaded, loading: Loading) -> int:
     return chosen
 
 
+def _attached(program: int, loading: Loading) -> int:
+    """A link of the program to what its section names."""
+    link: int | None = libbpf.library().bpf_program__attach(program)
+    if not link:
+        failed = libbpf.last_errno()
+        raise LoadError(
+            f"'{loading.program}' cannot be attached to what its section names: {os.strerror(failed)}",
+            text=libbpf.warnings(),
+        )
+    return link
+
+
 def _walk(following: Callable[..., int | None], loaded: _Loaded) -> Iterator[int]:
     handle = following(loaded.handle, None)
     while handle:
         yield handle
         handle = following(loaded.handle, handle)
-
-
-def _constant(handle: int) -> bool:
-    """Whether no run can change the map: .rodata and .kconfig are frozen when they are loaded."""
-    library = libbpf.library()
-    name = library.bpf_map__name(handle).decode()
-    return library.bpf_map__is_internal(handle) and (".rodata" in name or ".kconfig" in name)
 
 
 _log: mmap.mmap | None = None

@@ -15,6 +15,7 @@ from bpftest.errors import SuiteError
 
 Accept = Callable[[Any], Any]
 
+NAMES_SHOWN = 8
 ONE_VALUE = "write one value here; several values are rows of a table (`rows:`)"
 MAC = re.compile(r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){5}")
 
@@ -37,10 +38,11 @@ def number(name: str, low: int, high: int, names: Mapping[str, Any]) -> Accept:
 def _not_a_number(name: str, value: Any, names: Collection[str]) -> SuiteError:
     if isinstance(value, (list, tuple)):
         return SuiteError(f"{name} takes one number, not {_shown(value)}", ONE_VALUE)
-    if not isinstance(value, str):
-        return SuiteError(f"{name} takes a number, not {_shown(value)}")
+    if not isinstance(value, str) or not names:
+        return SuiteError(f"{name} takes a number, not {_shown(value)}", "leave it out" if value is None else "")
     close = near(value, names)
-    hint = f"did you mean '{close}'?" if close else "write the number: names differ between machines"
+    some = ", ".join(list(names)[:NAMES_SHOWN])
+    hint = f"did you mean '{close}'?" if close else f"write the number, or a name such as {some}"
     return SuiteError(f"{name} has no value called '{value}'", hint)
 
 
@@ -236,7 +238,9 @@ def near(word: str, known: Collection[str]) -> str:
     """The one of *known* that *word* is probably meant to be, or ""."""
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(word, list(known), 1)), "")
+    by_lower = {one.lower(): one for one in known}
+    found = [word.lower()] if word.lower() in by_lower else get_close_matches(word.lower(), by_lower, 1)
+    return by_lower[found[0]] if found else ""
 
 
 def _shown(value: Any) -> str:

@@ -38,9 +38,8 @@ class Cache:
 
     def put(self, key: str, data: bytes, link: str = "") -> None:
         """Keep *data* and *link* under *key*."""
-        if key not in self._used:
-            self._known[key] = self._used[key] = f"{link} {data.hex()}"
-            self._is_new = True
+        self._known[key] = self._used[key] = f"{link} {data.hex()}"
+        self._is_new = True
 
     def save(self) -> None:
         """Write what was used in this run, if anything in it was new. Never raises OSError."""

@@ -18,6 +18,7 @@ VLANS = (0x8100, 0x88A8, 0x9100)
 PPP = {0x0021: IP4, 0x0057: IP6}
 ICMP, IGMP, IP4_IN_IP, TCP, UDP, IP6_IN_IP, GRE, ICMP6, SCTP = 1, 2, 4, 6, 17, 41, 47, 58, 132  # protocols
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION = 0, 43, 44, 51, 60
+SOURCE_ROUTES = (131, 137)  # IPv4 options: loose, strict
 VXLAN, GENEVE, GTP_U = (4789, 8472), 6081, 2152  # UDP ports
 CHECKSUM_AT = {TCP: 16, UDP: 6, ICMP: 2, ICMP6: 2, IGMP: 2}  # bytes from the start of the header
 NAMES = {TCP: "TCP.chksum", UDP: "UDP.chksum", ICMP: "ICMP.chksum", ICMP6: "ICMPv6.cksum", IGMP: "IGMP.chksum"}
@@ -66,6 +67,17 @@ def _sum(data: bytes) -> int:
     number = int.from_bytes(data + b"\0" if len(data) % 2 else data, "big")
     folded = number % 0xFFFF or (0xFFFF if number else 0)  # a sum with end-around carry
     return 0xFFFF - folded
+
+
+def _last_stop(options: bytes, destination: bytes) -> bytes:
+    """Where a packet with the IPv4 *options* goes in the end: a source route has further addresses (RFC 791)."""
+    at = 0
+    while at + 3 <= len(options) and options[at] != 0:
+        size = 1 if options[at] == 1 else options[at + 1]
+        if options[at] in SOURCE_ROUTES and size >= 7 and options[at + 2] <= size:
+            return options[at + size - 4 : at + size]
+        at += max(size, 1)
+    return destination
 
 
 class _Walk:
@@ -131,7 +143,7 @@ class _Walk:
         self.note(self.name("IP.chksum"), at + 10, _sum(header[:10] + header[12:]))
         is_fragment = self.number(at + 6) & 0x3FFF
         if not is_fragment and size <= length <= end - at:
-            addresses = self.data[at + 12 : at + 20]
+            addresses = header[12:16] + _last_stop(header[20:], header[16:20])
             self.payload(self.data[at + 9], at + size, at + length, addresses)
 
     def ip6(self, at: int, end: int) -> None:

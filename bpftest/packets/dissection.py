@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpftest.packets import layers
 from bpftest.packets.framing import link_of
 from bpftest.packets.sealed import replaced, sealed
+from bpftest.packets.shapes import may_end
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from scapy.packet import Packet as Layer
 
 
@@ -60,7 +60,7 @@ def headers(data: bytes, link: str = "") -> tuple[Header, ...]:
     *link*: as in sources.Packet. What Scapy cannot read is one header Raw.
     """
     layers.load_all()
-    with sealed(), _careful_ports():
+    with reading():
         packet = dissected(data, link)
         found: list[_Found] = []
         with suppress(Exception):  # Scapy read it once, and may stumble the second time: then the rest is Raw
@@ -72,21 +72,29 @@ def headers(data: bytes, link: str = "") -> tuple[Header, ...]:
     return tuple(_named(one, seen) for one in found)
 
 
-def _careful_ports() -> AbstractContextManager[None]:
-    """Read UDP and TCP by the destination port, then by the source port; as DNS only what can be DNS.
+@contextmanager
+def reading() -> Iterator[None]:
+    """While the block runs, Scapy reads UDP and TCP by the destination port first, and as DNS only what can be DNS.
 
     Both ports of Scapy's UDP() are 53 unless given: UDP(dport=6081)/GENEVE() or a payload of b"A" * 100 would
-    be read as DNS.
+    be read as DNS. All layers must have been imported.
     """
-    from scapy.layers.dns import DNS
     from scapy.layers.inet import TCP, UDP
 
-    changes: list[tuple[Any, str, Any]] = []
-    for layer in (TCP, UDP):
-        first = [one for one in layer.payload_guess if "dport" in one[0] and one[1] is not DNS]
-        rest = [one for one in layer.payload_guess if one not in first]
-        changes += (layer, "payload_guess", first), (layer, "default_payload_class", _guess(rest, DNS))
-    return replaced(*changes)
+    with sealed(), replaced(*_careful(TCP), *_careful(UDP)):
+        yield
+
+
+@cache
+def _careful(layer: type[Layer]) -> tuple[tuple[Any, str, Any], ...]:
+    """What to replace in *layer*, UDP or TCP."""
+    from scapy.layers.dns import DNS
+
+    first: list[Any] = []
+    rest: list[Any] = []
+    for choice in layer.payload_guess:
+        (first if "dport" in choice[0] and choice[1] is not DNS else rest).append(choice)
+    return (layer, "payload_guess", first), (layer, "default_payload_class", _guess(rest, DNS))
 
 
 def _guess(
@@ -180,6 +188,8 @@ def _fields(data: bytes, layer: Layer, at: int, size: int) -> tuple[tuple[Field,
     for kind in layer.fields_desc:
         before = after
         rest, value = kind.getfield(layer, rest)
+        if value is not None:
+            layer.fields.setdefault(kind.name, value)  # DNS records forget a length that others need
         after = min(_position(rest, total), 8 * size)
         start, end = at + before // 8, at + after // 8
         held = _held(data, value, start, end) if kind.holds_packets else []
@@ -187,7 +197,7 @@ def _fields(data: bytes, layer: Layer, at: int, size: int) -> tuple[tuple[Field,
         if after > before and not held:
             value = data[start:end] if kind.holds_packets else layer.getfieldval(kind.name)
             placed.append(Field(kind.name, 8 * at + before, 8 * at + after, value, kind))
-        if not rest and kind.ismayend:
+        if not rest and may_end(kind):
             break
     return (tuple(placed), inner) if after == 8 * size else ((), [])
 

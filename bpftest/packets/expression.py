@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from bpftest.packets.sources import Scope
 
-LAYERS_MAX = 64  # on top of each other
+DEPTH_MAX = 100  # parts inside each other
 NESTED_MAX = 8  # as field values inside each other: Scapy builds each several times to know its length
 MEASURING = frozenset(("Dot3", "EAPOL", "EAPOL_KEY"))  # build their payload twice: n of them, 2**n times
 MEASURING_MAX = 8
@@ -72,18 +72,13 @@ def built(text: str, scope: Scope) -> tuple[bytes, str]:
 
 def _load(tree: ast.expr, scope: Scope) -> None:
     """Import the layers that *tree* can need: inside the seal it would be too late."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            is_reading = False
-            name = node.id
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            is_reading = bool(node.args)
-            name = node.func.id
-        else:
-            continue
-        if name in scope.packets or layers.is_beyond_core(name) or (is_reading and name in layers.LAYERS):
-            return layers.load_all()
-    return layers.load("scapy.packet")
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    called = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    read = {node.func.id for node in called if isinstance(node.func, ast.Name)} - {"Raw", "Padding"}
+    if read & layers.LAYERS.keys() or names & scope.packets.keys() or any(map(layers.is_beyond_core, names)):
+        layers.load_all()
+    else:
+        layers.load("scapy.packet")
 
 
 class _Work:
@@ -91,6 +86,7 @@ class _Work:
 
     def __init__(self) -> None:
         self.parts = 0
+        self.depth = 0
         self.made = 0  # bytes
         self.nested = 0  # layers that are being written as field values
         self.measuring = 0  # layers of MEASURING
@@ -122,16 +118,19 @@ class _Expression:
 
     def value(self, node: ast.expr) -> Any:
         """A number, text, bytes, list, tuple, None, or a layer with its payload."""
-        self.work.parts += 1
-        if self.work.parts > WORK_MAX:
-            self.wrong(node, f"the expression has more than {WORK_MAX} parts")
+        work = self.work
+        work.parts += 1
+        work.depth += 1
+        if work.parts > WORK_MAX or work.depth > DEPTH_MAX:
+            self.wrong(node, f"the expression has more than {WORK_MAX} parts, or {DEPTH_MAX} inside each other")
         compute = VALUES.get(type(node))
         if compute is None:
             self.wrong(node, f"{REFUSED.get(type(node), 'this')} cannot be used in a packet expression")
         made = compute(self, node)
+        work.depth -= 1
         if isinstance(made, (str, bytes, list, tuple)):
-            self.work.made += len(made)
-            if self.work.made > MADE_MAX:
+            work.made += len(made)
+            if work.made > MADE_MAX:
                 self.wrong(node, f"the expression makes more than {MADE_MAX} bytes on the way")
         return made
 
@@ -139,8 +138,6 @@ class _Expression:
         """The bytes of *made*, a layer or bytes."""
         if not is_layer(made) and not isinstance(made, bytes):
             self.wrong(node, f"this is {kind(made)}, not a packet", "such as Ether()/IP()/UDP()")
-        if is_layer(made) and sum(1 for _ in made.iterpayloads()) > LAYERS_MAX:
-            self.wrong(node, f"the packet has more than {LAYERS_MAX} layers")
         data: bytes = self.placed(node, bytes, made)
         if len(data) > SIZE_MAX:
             self.wrong(node, f"the packet has {len(data)} bytes, {SIZE_MAX} are allowed")
@@ -228,10 +225,10 @@ class _Expression:
         if isinstance(value, int) and not 0 <= value <= SIZE_MAX:
             self.wrong(node, f"this would be {value} bytes long, {SIZE_MAX} are allowed")
         numbers = value if isinstance(value, (list, tuple)) else ()
-        if not isinstance(value, (int, list, tuple)) or not all(isinstance(one, int) for one in numbers):
-            self.wrong(node, f"bytes() takes a layer, a size or a list of numbers, not {kind(value)}")
-        made: bytes = self.placed(node, bytes, value)
-        return made
+        are_bytes = all(isinstance(one, int) and 0 <= one <= 255 for one in numbers)
+        if not are_bytes or not isinstance(value, (int, list, tuple)):
+            self.wrong(node, "bytes() takes a layer, a size or a list of numbers from 0 to 255")
+        return bytes(value)
 
     def layer(self, node: ast.Name) -> Any:
         """The layer class that *node* names."""
@@ -272,15 +269,18 @@ class _Expression:
         plain: dict[str, Any] = {}
         for name, argument in given.items():
             value = self.value(argument)
+            if value is None and name in layout.computed:
+                continue
             if name in layout.late:
                 late[name] = value
-            elif value is not None or name not in layout.computed:
+            else:
                 plain[name] = self.placed(argument, layout.accepts[name], value)
         made = self.placed(node, making.made, cls, **plain)
         for name in layout.accepts:
-            if late.get(name) is not None:
+            if name in late:
                 self.placed(given[name], making.set_late, made, name, late[name])
         self.placed(node, making.refuse_random, made, given)
+        self.placed(node, making.refuse_overflow, made)
         return made
 
     def fields(self, node: ast.Call, cls: type[Layer]) -> dict[str, ast.expr]:
@@ -291,7 +291,7 @@ class _Expression:
             if one.arg is None:
                 self.wrong(one.value, "** cannot be used in a packet expression")
             if one.arg not in accepts:
-                close = near(one.arg, accepts)
+                close = near(one.arg, accepts) or cls.deprecated_fields.get(one.arg, ("",))[0]
                 hint = f"did you mean {close}?" if close else f"its fields: {', '.join(accepts) or 'none'}"
                 self.wrong(one, f"{cls.__name__} has no field {one.arg}", hint)
             if one.arg in given:
@@ -329,6 +329,8 @@ class _Expression:
                 return packet(source, self.scope).data
             return _Expression(text, self.scope, self.work, (*self.within, name)).value(parsed(text))
         except SuiteError as error:
+            if self.within:
+                raise  # the outermost name is the one that stands in the text
             self.wrong(node, f"packet {name}: {error.what}", error.hint)
 
 

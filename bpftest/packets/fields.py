@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from bpftest.packets import layers
-from bpftest.packets.dissection import Field, Header, dissected, headers, path, split, stack
-from bpftest.packets.sealed import sealed
-from bpftest.packets.shapes import shape
+from bpftest.packets.dissection import Field, Header, dissected, headers, path, reading, split, stack
+from bpftest.packets.shapes import is_conditional, shape
 from bpftest.packets.shown import bytes_shown, shown
 
 
@@ -91,15 +90,15 @@ def _in_header(header: Header, other: Header, want: bytes, got: bytes) -> Iterat
     ]
     computed = shape(type(header.layer)).computed
     changed = any(one.name.rpartition(".")[2] not in computed for one in found)
-    for one, fields, others in ((header, mine, theirs), (other, theirs, mine)):
-        for name, field in fields.items():
-            if name not in others and not (changed and field.kind.isconditional):
-                texts = shown(one.layer, field), "absent"
-                found.append(
-                    FieldDifference(
-                        f"{header.name}.{name}", field.start // 8, *(texts if one is header else texts[::-1])
-                    )
-                )
+    absent = [
+        (one, field)
+        for one, others in ((header, theirs), (other, mine))
+        for field in one.fields
+        if field.name not in others and not (changed and is_conditional(field.kind))
+    ]
+    for one, field in absent:
+        expected, actual = (shown(one.layer, field), "absent") if one is header else ("absent", shown(one.layer, field))
+        found.append(FieldDifference(f"{header.name}.{field.name}", field.start // 8, expected, actual))
     return iter(found)
 
 
@@ -154,7 +153,7 @@ def _is_computed(name: str, data: bytes, link: str) -> bool:
     word, nth = split(header)
     if word not in layers.LAYERS or field not in shape(layers.layer(word)).computed:
         return False
-    with sealed():
+    with reading():
         packet = dissected(data, link)
         layer = packet.getlayer(layers.layer(word), nth)
         if layer is None or not isinstance(layer.fields.get(field), int):

@@ -144,9 +144,9 @@ def layer(name: str) -> type[Layer]:
     """The Scapy class of the layer *name*, which is in LAYERS."""
     module = LAYERS[name]
     load(module)
-    found: Any = getattr(sys.modules[module], name, None)
+    found: Any = getattr(sys.modules.get(module), name, None)
     if found is None:
-        raise SuiteError(f"this version of Scapy has no layer {name}")
+        raise SuiteError(f"this version of Scapy has no layer {name}", "install the newest one")
     return found  # type: ignore[no-any-return]
 
 

@@ -16,6 +16,7 @@ CODE_MAX = 32_768  # characters outside of literals
 DEPTH_MAX = 50  # brackets
 OPERATORS_MAX = 500
 
+NEWLINE = re.compile(r"\r\n?|\n")
 LITERALS = re.compile(
     r"""
     \"\"\"(?:[^\\]|\\.)*?\"\"\" | \'\'\'(?:[^\\]|\\.)*?\'\'\'
@@ -44,46 +45,49 @@ def parsed(text: str) -> ast.expr:
 def _measure(text: str) -> None:
     if len(text) > TEXT_MAX:
         raise SuiteError(f"the expression has {len(text)} characters, {TEXT_MAX} are allowed", "use `file` or `hex`")
-    if not text.strip():
+    code = LITERALS.sub(lambda literal: " " * len(literal[0]), text)
+    if not code.strip() and not LITERALS.sub(lambda literal: literal[0].partition("#")[0], text).strip():
         raise SuiteError("the expression is empty", "such as Ether()/IP()/UDP()")
-    code = LITERALS.sub("", text)
-    if len(code) > CODE_MAX:
-        raise SuiteError(f"the expression has {len(code)} characters outside of its texts, {CODE_MAX} are allowed")
+    if len(code) - code.count(" ") > CODE_MAX:
+        raise SuiteError(f"the expression has more than {CODE_MAX} characters outside of its texts")
     if sum(map(code.count, "+-*/%|&^~<>@")) > OPERATORS_MAX:
         raise SuiteError(f"the expression has more than {OPERATORS_MAX} operators")
     depth = 0
-    for bracket in re.findall(r"[()\[\]{}]", code):
-        depth += 1 if bracket in "([{" else -1
+    for bracket in re.finditer(r"[()\[\]{}]", code):
+        depth += 1 if bracket[0] in "([{" else -1
         if depth < 0:
-            raise SuiteError(f"'{bracket}' closes nothing")
+            raise SuiteError(f"'{bracket[0]}' closes nothing", span=(bracket.start(), 1))
         if depth > DEPTH_MAX:
-            raise SuiteError(f"the expression has more than {DEPTH_MAX} brackets inside each other")
+            what = f"the expression has more than {DEPTH_MAX} brackets inside each other"
+            raise SuiteError(what, span=(bracket.start(), 1))
 
 
 def _syntax_span(text: str, error: SyntaxError) -> tuple[int, int]:
-    offset = _offset(text, error.lineno or 1, (error.offset or 1) - 1)
-    return min(offset, max(len(text.rstrip()) - 1, 0)), 1
+    line = error.lineno or 1
+    offset = _line_start(text, line) + (error.offset or 1) - 1 - (line == 1)
+    return max(0, min(offset, len(text.rstrip()) - 1)), 1
 
 
 def span(text: str, node: ast.AST) -> tuple[int, int]:
     """(offset, width) in characters of *node*, which `parsed` made of *text*; to the end of its first line."""
     where: ast.expr = node  # type: ignore[assignment]  # every node that is asked for has a place
-    start = _offset(text, where.lineno, _characters(text, where.lineno, where.col_offset))
-    end_line = where.end_lineno or where.lineno
-    end = _offset(text, end_line, _characters(text, end_line, where.end_col_offset or 0))
-    first_line = text[start:end].split("\n", 1)[0].rstrip()
+    start = _offset(text, where.lineno, where.col_offset)
+    end = _offset(text, where.end_lineno or where.lineno, where.end_col_offset or 0)
+    first_line = NEWLINE.split(text[start:end])[0].rstrip()
     return start, max(len(first_line), 1)
 
 
-def _characters(text: str, line: int, column: int) -> int:
-    """Characters before the UTF-8 byte *column* of *line*, as `ast` counts."""
-    if text.isascii():
-        return column
-    source = f"({text}".split("\n")[line - 1]
-    return len(source.encode()[:column].decode(errors="replace"))
-
-
 def _offset(text: str, line: int, column: int) -> int:
-    """The offset in *text* of a place in "(*text*"; *line* from 1, *column* in characters from 0."""
-    before = sum(len(one) + 1 for one in text.split("\n")[: line - 1])
-    return min(before + column - (line == 1), len(text))
+    """The offset in characters of a place that `ast` gives: *line* from 1, *column* in bytes of UTF-8 from 0."""
+    start = _line_start(text, line)
+    if line == 1:
+        column -= 1  # the bracket before the text
+    if not text.isascii():
+        column = len(text[start:].encode()[:column].decode(errors="ignore"))
+    return max(0, min(start + column, len(text)))
+
+
+def _line_start(text: str, line: int) -> int:
+    """The offset of *line*, from 1; the end of *text* for the line of the bracket behind it."""
+    starts = [0, *(newline.end() for newline in NEWLINE.finditer(text)), len(text)]
+    return starts[min(line, len(starts)) - 1]

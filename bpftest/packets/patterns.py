@@ -80,11 +80,10 @@ def _ignoring(names: Sequence[str], data: bytes, link: str, scope: Scope) -> byt
     key = "\0".join(("ignore", link, data.hex(), *names))
     known = scope.cache.get(key) if scope.cache else None
     if known:
-        mask = known[0]
-    else:
-        from bpftest.packets.named import mask_without
+        return known[0]
+    from bpftest.packets.named import mask_without
 
-        mask = mask_without(names, data, link)
+    mask = mask_without(names, data, link)
     if scope.cache:
         scope.cache.put(key, mask)
     return mask

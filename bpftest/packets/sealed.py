@@ -9,7 +9,7 @@ no field of ours accepts or shows.
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +84,9 @@ def imported(modules: Iterable[str]) -> None:
     from scapy.base_classes import Net
     from scapy.config import conf
 
-    assert not isinstance(conf.route, _Nowhere), "what is imported inside the seal is not bound outside of it"
+    is_sealed = isinstance(vars(conf).get("route"), _Nowhere)
+    if is_sealed:
+        raise RuntimeError("what is imported inside the seal is not bound outside of it")
     conf.route_autoload = conf.route6_autoload = False
     with (  # folders and pickles in the home; two long lists of vendors' names
         _stand_in("scapy.main", SCAPY_CACHE_FOLDER=None),
@@ -100,7 +102,8 @@ def imported(modules: Iterable[str]) -> None:
         bind_layers = import_module("scapy.packet").bind_layers
         with _stand_in("scapy.all", bind_layers=bind_layers):  # contrib.nsh wants it all for this one function
             for name in modules:
-                import_module(name)
+                with suppress(ModuleNotFoundError):  # an older Scapy: layers.layer says which layer is missing
+                    import_module(name)
 
 
 def _own_bindings(field: Any) -> dict[Any, Any]:

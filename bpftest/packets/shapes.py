@@ -77,6 +77,7 @@ class Shape(NamedTuple):
     late: frozenset[str]  # what they accept depends on the other fields
     computed: frozenset[str]  # their default is None: Scapy computes them
     volatile: tuple[str, ...]  # random or the time of day, unless given
+    lengths: tuple[str, ...]  # lengths in less than a byte or two, which Scapy computes and would cut off
 
 
 _shapes: dict[type[Layer], Shape] = {}
@@ -98,6 +99,7 @@ def _shape(layer: type[Layer]) -> Shape:
         late=frozenset(name for name, field in fields.items() if _is_late(field)),
         computed=frozenset(name for name, field in fields.items() if field.default is None),
         volatile=tuple(name for name, field in fields.items() if name in moving or _moves(field)),
+        lengths=tuple(name for name, field in fields.items() if type(field).__name__ == "BitFieldLenField"),
     )
 
 
@@ -108,6 +110,20 @@ def unwrapped(field: Any) -> Any:
     while isinstance(field, _FieldContainer) and not isinstance(field, MultipleTypeField):
         field = field.fld
     return field
+
+
+def is_conditional(field: Any) -> bool:
+    """Whether a packet has *field* only if other fields say so."""
+    from scapy.fields import ConditionalField
+
+    return isinstance(field, ConditionalField)
+
+
+def may_end(field: Any) -> bool:
+    """Whether a header may end behind *field*."""
+    from scapy.fields import ConditionalField, MayEnd
+
+    return isinstance(field.fld if isinstance(field, ConditionalField) else field, MayEnd)
 
 
 def accept_late(layer: Layer, name: str, value: Any) -> Any:

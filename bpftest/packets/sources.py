@@ -77,7 +77,8 @@ def packet(source: str | Mapping[str, Any], scope: Scope) -> Packet:
         return _expression(source, "", scope)
     if len(source) == 1:
         ((key, value),) = source.items()
-        return SOURCES[key](value, key, scope)
+        if key in SOURCES:
+            return SOURCES[key](value, key, scope)
     return _detailed(source, scope)
 
 
@@ -94,7 +95,9 @@ def _named(name: str, scope: Scope) -> Packet:
 
 def _detailed(source: Mapping[str, Any], scope: Scope) -> Packet:
     """A source with `pad_to` or `metadata` beside it."""
-    key = next(key for key in source if key in SOURCES)
+    key = next((key for key in source if key in SOURCES), "")
+    if not key:
+        raise SourceError("this says no packet", f"give one of: {', '.join(SOURCES)}", key=next(iter(source), ""))
     value = (source[key], source["length"]) if key == "fill" else source[key]
     made = SOURCES[key](value, key, scope)
     length = source.get("pad_to", 0)
@@ -112,10 +115,6 @@ def _too_long(size: int) -> str:
 
 def hex_bytes(text: str, key: str) -> bytes:
     """The bytes of hex *text*, with blanks, colons and # comments. Raises SourceError with *key*."""
-    try:
-        return bytes.fromhex(text)  # also takes blanks and newlines
-    except ValueError:
-        pass
     bare = COMMENT.sub(lambda comment: " " * len(comment[0]), text)
     wrong = NOT_HEX.search(bare)
     if wrong:
@@ -137,7 +136,10 @@ def _odd_digit(text: str) -> tuple[int, int]:
 
 
 def _hex(text: str, key: str, _scope: Scope) -> Packet:
-    data = hex_bytes(text, key)
+    try:
+        data = bytes.fromhex(text)  # spares a call: suites have ten thousands of these
+    except ValueError:
+        data = hex_bytes(text, key)
     if len(data) > PACKET_MAX:
         raise SourceError(_too_long(len(data)), key=key)
     return Packet(data)
@@ -199,9 +201,11 @@ def _expression(text: str, key: str, scope: Scope) -> Packet:
         data, link = _built(text, key, scope)
         return Packet(data, b"", link)
     cached = _cache_key(text, scope)
-    data, link = scope.cache.get(cached) or _built(text, key, scope)
-    scope.cache.put(cached, data, link)
-    return Packet(data, b"", link)
+    known = scope.cache.get(cached)
+    if known is None:
+        known = _built(text, key, scope)
+        scope.cache.put(cached, *known)
+    return Packet(known[0], b"", known[1])
 
 
 def _built(text: str, key: str, scope: Scope) -> tuple[bytes, str]:

@@ -22,7 +22,7 @@ DETAILS = {  # fields that tell one header from another of its kind
 
 def summary(data: bytes, link: str = "") -> str:
     """The packet in one line: "Ether / IP 10.0.0.1 > 10.0.0.2 / UDP 53 > 53 / Raw 5 bytes". Never raises."""
-    return " / ".join(_one(header) for header in stack(headers(data, link))) or "0 bytes"
+    return " / ".join(_one(header) for header in stack(headers(data, link)))
 
 
 def _one(header: Header) -> str:

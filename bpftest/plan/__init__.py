@@ -14,26 +14,30 @@ from bpftest.errors import SuiteError
 from bpftest.expectations import EXPECTATIONS, Check, Context
 from bpftest.expectations.result import checksum_complete
 from bpftest.packets.sources import Scope
+from bpftest.plan.ctx import Given, given_ctx
 from bpftest.plan.program import Object, Objects, Target, object_key, target
 from bpftest.plan.request import (
-    ctx_numbers,
     flag_bits,
     framed,
     packet_of,
     refuse_broken_rules,
+    refuse_repeat,
     request,
     rule_place,
+    run_of,
+    with_family,
 )
-from bpftest.progtypes import Run
+from bpftest.plan.setup import State, state_of
 from bpftest.suite.parse import InvalidSuiteFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from bpftest.btf import Btf
     from bpftest.errors import BpftestError
     from bpftest.kernel.door import Loading, Request
     from bpftest.packets.cache import Cache
-    from bpftest.progtypes import ProgType
+    from bpftest.progtypes import ProgType, Run
     from bpftest.suite.model import Case, Program, Suite, Written
 
 __all__ = ["Job", "Object", "Objects", "Plan", "object_key", "plan", "rule_place"]
@@ -90,6 +94,7 @@ class _Planning:
         self._objects = objects
         self._scope = scope
         self._targets: dict[int, Target] = {}
+        self._btfs: dict[bytes, Btf] = {}
 
     def job(self, case: Case) -> Job:
         """The job of *case*; it means nothing if a mistake was found."""
@@ -101,17 +106,45 @@ class _Planning:
         if any(key in case.expect for key in ON_LOADING):
             checks = self._checks(case, Context(prog_type, self._scope))
             return Job(case, checks, prog_type, _with_log(found.loading, case), problem=found.problem)
-        given = self._try(case.here, packet_of, case, self._scope)
-        if given is None:
-            return Job(case, (), prog_type, problem=found.problem)
-        frame = framed(given, prog_type)
-        ctx = self._try(case.here, ctx_numbers, case, prog_type) or {}
+        mistakes = len(self.faults)
+        context = self._context(found, prog_type)
+        given = self._try(case.here, packet_of, case, prog_type, self._scope)
+        ctx = self._try(case.here, given_ctx, case, prog_type, context.types) or Given()
         flags = self._try(case.here, flag_bits, case, prog_type) or 0
-        run = Run(frame.data_in, len(given.metadata), ctx, frame.unseen)
-        self._try(case.here, refuse_broken_rules, case, prog_type, run)
-        checks = self._checks(case, Context(prog_type, self._scope, given.data, frame.link))
-        asked = request(case, prog_type, given.metadata, run, flags)
-        return Job(case, checks, prog_type, found.loading, asked, run, _refusals(case), found.problem)
+        state = self._try(case.here, state_of, case, context) or State()
+        self._try(case.here, refuse_repeat, case, prog_type)
+        ctx = with_family(ctx, prog_type, given)
+        frame = framed(given, prog_type, ctx) if given else None
+        run = run_of(frame, given, ctx)
+        if len(self.faults) == mistakes:  # a rule would only repeat what is already said
+            self._try(case.here, refuse_broken_rules, case, prog_type, run)
+        sockets = tuple(socket.name for socket in state.setup.sockets)
+        context = context._replace(struct=ctx.struct, sockets=sockets)
+        if given and frame:
+            context = context._replace(packet=given.data, link=frame.link)
+        asked = request(case, prog_type, given, run, ctx, flags, state.setup)
+        loading = _in_state(found.loading, state)
+        return Job(case, self._checks(case, context), prog_type, loading, asked, run, _refusals(case), found.problem)
+
+    def _context(self, found: Target, prog_type: ProgType) -> Context:
+        programs = tuple(program.name for program in found.found.programs)
+        return Context(
+            prog_type, self._scope, types=self._types(found), variables=found.found.variables, programs=programs
+        )
+
+    def _types(self, found: Target) -> Callable[[], Btf]:
+        """The types of the object, read when they are needed, and once. Raises SuiteError where it has none."""
+
+        def types() -> Btf:
+            from bpftest.btf import Btf
+
+            if not found.found.btf:
+                raise SuiteError("the object has no types (BTF)", "compile it with clang -g")
+            if found.found.btf not in self._btfs:
+                self._btfs[found.found.btf] = Btf(found.found.btf)
+            return self._btfs[found.found.btf]
+
+        return types
 
     def _checks(self, case: Case, context: Context) -> tuple[Check, ...]:
         found = (self._try(case.expect[key], EXPECTATIONS[key], case.expect[key], context) for key in case.expect)
@@ -157,6 +190,14 @@ def _refusals(case: Case) -> Mapping[int, Check]:
     if case.flags is None or "checksum_complete" not in case.flags.value or "errno" in case.expect:
         return MappingProxyType({})
     return MappingProxyType({errno.EBADMSG: checksum_complete(case.flags)})
+
+
+def _in_state(loading: Loading | None, state: State) -> Loading | None:
+    """*loading* with the constants of the case, and the programs that its prog arrays name."""
+    if loading is None or not (state.constants or state.programs):
+        return loading
+    also = (*loading.also, *(name for name in state.programs if name != loading.program))
+    return loading._replace(constants=state.constants, also=also)
 
 
 def _with_log(loading: Loading | None, case: Case) -> Loading | None:

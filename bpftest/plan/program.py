@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bpftest.errors import BpftestError, SuiteError
 from bpftest.kernel.door import Loading
-from bpftest.progtypes import PROG_TYPES, ProgType, of_section
+from bpftest.progtypes import PROG_TYPES, ProgType, of_section, untestable_section
 from bpftest.wording import suggestion
 
 if TYPE_CHECKING:
-    from bpftest.elf import ElfProgram
+    from bpftest.elf import ElfProgram, ElfVariable
     from bpftest.errors import Place
     from bpftest.suite.model import Program
 
@@ -32,6 +32,8 @@ class Object(NamedTuple):
 
     path: str
     programs: tuple[ElfProgram, ...]
+    btf: bytes = b""  # its types, as .BTF has them
+    variables: tuple[ElfVariable, ...] = ()
 
 
 ObjectKey = tuple[str, tuple[str, ...]]
@@ -51,6 +53,7 @@ class Target(NamedTuple):
     prog_type: ProgType | None = None
     loading: Loading | None = None
     problem: BpftestError | None = None
+    found: Object = Object("", ())
 
 
 def target(program: Program, found: Object | BpftestError) -> Target:
@@ -61,6 +64,7 @@ def target(program: Program, found: Object | BpftestError) -> Target:
     section_type, _ = of_section(elf_program.section)
     name = program.type or section_type
     if name is None:
+        _refuse_untestable(program, elf_program)
         known = ", ".join(PROG_TYPES)
         raise SuiteError(
             f"the section \"{elf_program.section}\" of '{elf_program.name}' tells no program type that bpftest runs",
@@ -73,11 +77,21 @@ def target(program: Program, found: Object | BpftestError) -> Target:
         elf_program.name,
         prog_type.number,
         _attach_type(program, prog_type, section_type),
-        sum(LOAD_FLAGS[flag] for flag in program.load.flags),
+        sum(LOAD_FLAGS[flag] for flag in program.load.flags) | prog_type.load_flags,
         program.load.log_level,
         _also(program, found),
+        prog_type.attached,
     )
-    return Target(prog_type, loading)
+    return Target(prog_type, loading, found=found)
+
+
+def _refuse_untestable(program: Program, elf_program: ElfProgram) -> None:
+    """Raises SuiteError for a section whose programs no kernel test-runs."""
+    untestable = untestable_section(elf_program.section)
+    if untestable:
+        name, instead = untestable
+        text = f'no kernel has a test run for {name} programs (SEC("{elf_program.section}"))'
+        raise SuiteError(text, instead, _place(program, "program", "object", "source"))
 
 
 def _elf_program(program: Program, found: Object) -> ElfProgram:
@@ -106,7 +120,7 @@ def _attach_type(program: Program, prog_type: ProgType, section_type: str | None
             f"'{program.attach_type}' is no attach type of {prog_type.name}", hint, _place(program, "attach_type")
         )
     # A section of another type has set an attach type that this one does not know.
-    return 0 if section_type not in (None, prog_type.name) else None
+    return prog_type.attach_type or (0 if section_type not in (None, prog_type.name) else None)
 
 
 def _also(program: Program, found: Object) -> tuple[str, ...]:

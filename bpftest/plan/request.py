@@ -1,87 +1,74 @@
-"""What BPF_PROG_RUN is asked for: a packet in the framing of the type, the context's bytes, the flags."""
+"""What BPF_PROG_RUN is asked for: a packet in the framing of the type, the context's bytes, flags and options."""
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpftest.errors import SuiteError
 from bpftest.expectations.output import sourced
 from bpftest.kernel.door import Request
 from bpftest.packets import framing
-from bpftest.packets.sources import SourceError, packet
+from bpftest.packets.sources import Packet, SourceError, packet
+from bpftest.progtypes import Run
+from bpftest.progtypes.netfilter import FAMILIES, LOCAL_OUT
 from bpftest.progtypes.xdp import XDP_MD
-from bpftest.wording import suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bpftest.errors import Place
-    from bpftest.packets.sources import Packet, Scope
-    from bpftest.progtypes import Ctx, ProgType, Run
+    from bpftest.kernel.door import Setup
+    from bpftest.packets.sources import Scope
+    from bpftest.plan.ctx import Given
+    from bpftest.progtypes import ProgType
     from bpftest.suite.model import Case, Written
 
-LOOPBACK_IFINDEX = 1  # include/net/flow.h: lo of every network namespace
+BPF_F_TEST_RUN_ON_CPU = 1  # linux/bpf.h
 
 
-class Framed(NamedTuple):
-    """A packet as BPF_PROG_RUN wants it: always with an Ethernet header."""
+class Frame(NamedTuple):
+    """A packet in the framing that BPF_PROG_RUN wants."""
 
     data_in: bytes
-    link: str  # what the suite's packet starts with
+    link: str  # what the suite's packet starts with: "ethernet" or "ip"
     unseen: int  # bytes of data_in that the program does not see
 
 
-def framed(given: Packet, prog_type: ProgType) -> Framed:
-    """*given* with an Ethernet header of zeros where it has none and the kernel wants one."""
-    if prog_type.sees == "ethernet":
-        return Framed(given.data, "ethernet", 0)
-    link = given.link or framing.link_of(given.data)
-    data = framing.with_ethernet(given.data) if link == "ip" else given.data
-    return Framed(data, link, framing.ETHERNET_HEADER)
-
-
-def packet_of(case: Case, scope: Scope) -> Packet:
-    """The packet of *case*. Raises SuiteError, at its place."""
+def packet_of(case: Case, prog_type: ProgType, scope: Scope) -> Packet | None:
+    """The packet of *case*, None for a type that has none. Raises SuiteError, at its place."""
+    if not prog_type.sees:
+        if case.packet is not None and "errno" not in case.expect:
+            raise SuiteError(f"{prog_type.name} takes no packet", "leave it out", case.packet.key_place())
+        return None
     if case.packet is None:
-        raise SuiteError(
-            "no packet to run the program on",
-            "say 'packet:', such as Ether()/IP()/UDP()",
-            case.here["name"].key_place(),
-        )
+        hint = "say 'packet:', such as Ether()/IP()/UDP()"
+        raise SuiteError("no packet to run the program on", hint, case.here["name"].key_place())
     try:
         return packet(case.packet.value, scope)
     except SourceError as error:
         raise sourced(error, case.packet) from None
 
 
-def ctx_numbers(case: Case, prog_type: ProgType) -> dict[str, int | tuple[int, ...]]:
-    """The context's fields as numbers."""
-    if case.ctx is None:
-        return {}
-    values: dict[str, int | tuple[int, ...]] = {}
-    for key in case.ctx:
-        here = case.ctx[key]
-        if key not in prog_type.ctx.settable and "errno" not in case.expect:
-            hint = f"of {prog_type.ctx.struct} it takes: {', '.join(prog_type.ctx.settable)}"
-            raise SuiteError(f"the kernel takes no '{key}' for {prog_type.name}", hint, here.key_place())
-        if key not in prog_type.ctx.members:
-            raise SuiteError(
-                f"{prog_type.ctx.struct} has no '{key}'", suggestion(key, prog_type.ctx.members), here.key_place()
-            )
-        value = here.value
-        values[key] = (
-            tuple(value) if isinstance(value, list) else _index(value, here) if isinstance(value, str) else value
-        )
-    return values
+def framed(given: Packet, prog_type: ProgType, ctx: Given) -> Frame:
+    """*given* with an Ethernet header of zeros where it has none and the kernel wants one, or without."""
+    if prog_type.sees == "ethernet":
+        return Frame(given.data, "ethernet", 0)
+    link = given.link or framing.link_of(given.data)
+    if prog_type.sees == "hook" and ctx.members.get("hook", LOCAL_OUT) == LOCAL_OUT:
+        return Frame(framing.ip_part(given.data, link), link, 0)
+    data = framing.with_ethernet(given.data) if link == "ip" else given.data
+    return Frame(data, link, framing.ETHERNET_HEADER)
 
 
-def _index(name: str, here: Written) -> int:
-    if name != "lo":
-        raise SuiteError(
-            f"no interface '{name}' in bpftest's network namespace", "there is lo; or give an index", here.place()
-        )
-    return LOOPBACK_IFINDEX
+def with_family(ctx: Given, prog_type: ProgType, given: Packet | None) -> Given:
+    """*ctx* of a netfilter program with the protocol family of its packet, where the suite names none."""
+    if prog_type.sees != "hook" or given is None or "pf" in ctx.members:
+        return ctx
+    ip_packet = framing.ip_part(given.data, given.link or framing.link_of(given.data))
+    if ip_packet[:1] and ip_packet[0] >> 4 == 6:
+        hook = ctx.members.get("hook", LOCAL_OUT)
+        return ctx._replace(members={"hook": hook, "pf": FAMILIES["NFPROTO_IPV6"]})
+    if ctx.members:
+        return ctx._replace(members={**ctx.members, "pf": FAMILIES["NFPROTO_IPV4"]})
+    return ctx
 
 
 def flag_bits(case: Case, prog_type: ProgType) -> int:
@@ -98,6 +85,12 @@ def flag_bits(case: Case, prog_type: ProgType) -> int:
     return total
 
 
+def refuse_repeat(case: Case, prog_type: ProgType) -> None:
+    """Raises SuiteError for a `repeat` that the kernel refuses, or silently takes for one run."""
+    if case.repeat > 1 and not prog_type.repeats and "errno" not in case.expect:
+        raise SuiteError(f"{prog_type.name} runs once: the kernel takes no repeat for it", "leave 'repeat' out")
+
+
 def refuse_broken_rules(case: Case, prog_type: ProgType, run: Run) -> None:
     """Raises SuiteError for what every kernel refuses; a case that expects an errno tests just that."""
     if "errno" in case.expect:
@@ -112,38 +105,53 @@ def refuse_broken_rules(case: Case, prog_type: ProgType, run: Run) -> None:
 def rule_place(case: Case, key: str) -> Place | None:
     """Where the suite says *key*, such as "packet" or "ctx.data_end"; what is above it if it does not."""
     first, _, second = key.partition(".")
-    where: Written | None = getattr(case, first)
+    where: Written | None = getattr(case, first) if first in ("packet", "ctx", "flags") else None
     if where is None:
         return case.here["name"].place()
     return where[second].place() if second in where else where.place()
 
 
-def request(case: Case, prog_type: ProgType, metadata: bytes, run: Run, flags: int) -> Request:
+def run_of(frame: Frame | None, given: Packet | None, ctx: Given) -> Run:
+    """The run in the terms of the rules."""
+    size = len(ctx.data) if ctx.data is not None else 0
+    if frame is None or given is None:
+        return Run(b"", 0, ctx.members, 0, size)
+    return Run(frame.data_in, len(given.metadata), ctx.members, frame.unseen, size)
+
+
+def request(
+    case: Case, prog_type: ProgType, given: Packet | None, run: Run, ctx: Given, flags: int, setup: Setup
+) -> Request:
     """What the kernel is asked for."""
-    is_xdp = prog_type.ctx is XDP_MD
-    ctx = _xdp_ctx(run) if is_xdp else run.ctx
+    on_cpu = prog_type.ctx_kind == "args" and case.cpu is not None
     return Request(
-        metadata + run.data_in,
-        _ctx_bytes(prog_type.ctx, ctx) if ctx else None,
-        prog_type.ctx.size if is_xdp or "ctx" in case.expect else 0,
-        case.repeat,
-        flags,
-        case.cpu,
+        (given.metadata if given else b"") + run.data_in if prog_type.sees else None,
+        ctx.data if ctx.data is not None else _ctx_in(prog_type, run),
+        _ctx_size_out(case, prog_type),
+        case.repeat if prog_type.repeats or case.repeat > 1 else 0,
+        flags | (BPF_F_TEST_RUN_ON_CPU if on_cpu else 0),
+        None if on_cpu else case.cpu,
         case.timeout_s,
+        case.cpu or 0 if on_cpu else 0,
+        prog_type.ctx_kind == "btf",
+        ctx.state,
+        setup,
     )
 
 
-def _xdp_ctx(run: Run) -> dict[str, int | tuple[int, ...]]:
-    """The xdp_md of *run*. It is always given, and asked for: what comes back tells how much metadata was left."""
-    # A data_end of 0 would make the linear part empty: xdp_convert_md_to_buff, net/bpf/test_run.c.
-    return {"data_end": run.metadata + len(run.data_in), "data": run.metadata, **run.ctx}
+def _ctx_in(prog_type: ProgType, run: Run) -> bytes | None:
+    if prog_type.ctx is XDP_MD:
+        # It is always given, and asked for: what comes back tells how much metadata was left. A data_end of 0 would
+        # make the linear part empty: xdp_convert_md_to_buff, net/bpf/test_run.c.
+        members: dict[str, Any] = {"data_end": run.metadata + len(run.data_in), "data": run.metadata, **run.ctx}
+        return XDP_MD.encoded(members)
+    return prog_type.ctx.encoded(run.ctx) if prog_type.ctx is not None and run.ctx else None
 
 
-def _ctx_bytes(ctx: Ctx, values: Mapping[str, int | tuple[int, ...]]) -> bytes:
-    data = bytearray(ctx.size)
-    for key, value in values.items():
-        member = ctx.members[key]
-        for index, number in enumerate(value if isinstance(value, tuple) else (value,)):
-            at = member.offset + index * member.size
-            data[at : at + member.size] = number.to_bytes(member.size, sys.byteorder)
-    return bytes(data)
+def _ctx_size_out(case: Case, prog_type: ProgType) -> int:
+    """Bytes of context that are asked for. To ask netfilter or flow_dissector for it is of no use."""
+    ctx = prog_type.ctx
+    if ctx is None:
+        return 0
+    wanted = ctx is XDP_MD or "socket" in case.expect or ("ctx" in case.expect and ctx.returned)
+    return ctx.size if wanted else 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from bpftest.errors import SuiteError
 from bpftest.wording import suggestion
@@ -16,15 +17,85 @@ PAGE_SIZE = 4096  # bytes; the limits that follow from it are explained, never e
 ETHERNET_HEADER = 14  # bytes
 
 
+Value = int | str | list[Any] | tuple[Any, ...]  # of a member: a number, a constant's name, an address, or several
+
+ADDRESSES = {"ip4": (2, "IPv4", "10.0.0.1"), "ip6": (10, "IPv6", "2001:db8::1")}  # form: family, name, example
+
 _NONE: Mapping[Any, Any] = MappingProxyType({})
 
 
+def _order() -> Literal["little", "big"]:
+    return sys.byteorder
+
+
+def _address(value: Value, form: str) -> bytes:
+    from socket import inet_pton
+
+    family, name, example = ADDRESSES[form]
+    try:
+        return inet_pton(family, value)  # type: ignore[arg-type]
+    except (OSError, TypeError):
+        raise SuiteError(f"{value!r} is no {name} address", f"such as {example}") from None
+
+
 class CtxField(NamedTuple):
-    """A member of a context struct."""
+    """A member of a struct that the kernel takes or gives."""
 
     offset: int  # bytes
     size: int  # bytes of one element
     elements: int = 1  # more than 1: an array
+    form: str = ""  # "": the machine's byte order; "network": big-endian; "ip4", "ip6": an address
+    names: Mapping[str, int] = _NONE  # constants that people write instead of numbers
+
+    def encoded(self, value: Value) -> bytes:
+        """The member's bytes for *value*; elements that it does not have are 0. Raises SuiteError."""
+        values = value if isinstance(value, (list, tuple)) else (value,)
+        return b"".join(self._element(one) for one in values).ljust(self.size * self.elements, b"\0")
+
+    def _element(self, value: Value) -> bytes:
+        if self.form in ADDRESSES:
+            return _address(value, self.form)
+        number = self.number(value)
+        if not 0 <= number < 1 << 8 * self.size:
+            raise SuiteError(f"{number} does not fit {8 * self.size} bits", f"0 to {(1 << 8 * self.size) - 1}")
+        return number.to_bytes(self.size, "big" if self.form == "network" else _order())
+
+    def number(self, value: Value) -> int:
+        """*value* as a number: a constant's name, true and false stand for theirs. Raises SuiteError."""
+        if isinstance(value, int):
+            return int(value)
+        if not isinstance(value, str) or not self.names:
+            raise SuiteError(f"{value!r} is no number")
+        if value not in self.names:
+            raise SuiteError(f"'{value}' is no constant of this field", suggestion(value, self.names))
+        return self.names[value]
+
+    def decoded(self, struct: bytes) -> Value:
+        """The member in the bytes of its struct: a number, an address as text, or a tuple of them."""
+        elements = tuple(
+            self._read(struct[at : at + self.size])
+            for at in range(self.offset, self.offset + self.size * self.elements, self.size)
+        )
+        return elements if self.elements > 1 else elements[0]
+
+    def _read(self, element: bytes) -> int | str:
+        if self.form in ADDRESSES:
+            from socket import inet_ntop
+
+            return inet_ntop(ADDRESSES[self.form][0], element)
+        return int.from_bytes(element, "big" if self.form == "network" else _order())
+
+    def text(self, value: Value) -> str:
+        """*value* for people: a constant's name before its number."""
+        if isinstance(value, (list, tuple)):
+            return "[" + ", ".join(self.text(one) for one in value) + "]"
+        if isinstance(value, str) and value not in self.names:
+            return value
+        number = self.number(value)
+        name = next((name for name, constant in self.names.items() if constant == number), "")
+        if name:
+            return f"{name} ({number})"
+        return f"{number} ({number:#x})" if number > 9 else str(number)
 
 
 class Ctx(NamedTuple):
@@ -35,15 +106,25 @@ class Ctx(NamedTuple):
     members: Mapping[str, CtxField]
     settable: tuple[str, ...]  # members that the kernel takes; the others must be 0
     returned: tuple[str, ...]  # members that ctx_out tells
+    required: bool = False  # the kernel refuses a run without it
+
+    def encoded(self, values: Mapping[str, Value]) -> bytes:
+        """The struct with these members, all else 0. Raises SuiteError."""
+        data = bytearray(self.size)
+        for name, value in values.items():
+            member = self.members[name]
+            data[member.offset : member.offset + member.size * member.elements] = member.encoded(value)
+        return bytes(data)
 
 
 class Run(NamedTuple):
     """One run as the kernel is asked for it; what rules look at."""
 
-    data_in: bytes  # as the kernel gets it: behind the metadata for xdp, with an Ethernet header for all
+    data_in: bytes  # as the kernel gets it, behind the metadata for xdp
     metadata: int = 0  # bytes
-    ctx: Mapping[str, int | tuple[int, ...]] = _NONE
-    link_offset: int = 0  # bytes of data_in that the program does not see
+    ctx: Mapping[str, Value] = _NONE  # members by name, constants as numbers
+    unseen: int = 0  # bytes of data_in that the program does not see: the Ethernet header
+    ctx_size: int = 0  # bytes of ctx_in
 
 
 class Rule(NamedTuple):
@@ -60,13 +141,22 @@ class ProgType(NamedTuple):
 
     name: str  # as the suite says it
     number: int  # enum bpf_prog_type
-    codes: tuple[tuple[str, int], ...]  # names of return codes; the first name of a number is the one that is shown
-    ctx: Ctx
-    sees: str  # the header that the program's data starts with: "ethernet" or "ip"
-    rules: tuple[Rule, ...]
+    codes: tuple[tuple[str, int], ...] = ()  # names of return codes; the first of a number is the one that is shown
+    words: Mapping[int, str] = _NONE  # what return codes without a name mean
+    sees: str = ""  # what the program's data starts with: "ethernet", "ip"; "hook": see netfilter; "": it has no packet
+    gives: str = ""  # what comes back as data: "packet", "flow_keys"; "": nothing
+    ctx_kind: str = ""  # how `ctx` is said: "struct", "args", "btf", "state"; "": not at all
+    ctx: Ctx | None = None  # for ctx_kind "struct"
+    rules: tuple[Rule, ...] = ()
     flags: Mapping[str, int] = _NONE  # of BPF_PROG_RUN
     attach_types: Mapping[str, int] = _NONE  # enum bpf_attach_type
-    words: Mapping[int, str] = _NONE  # what return codes without a name mean
+    attach_type: int | None = None  # what is needed where libbpf does not know the section
+    repeats: bool = True  # the kernel takes `repeat`
+    attached: bool = False  # the program is attached, and the run makes the kernel call what it is attached to
+    extras: tuple[str, ...] = ()  # keys of `expect` that only few types have
+    load_flags: int = 0  # BPF_F_* of BPF_PROG_LOAD that the type cannot do without
+    since: str = ""  # the release of Linux whose BPF_PROG_RUN first took the type
+    note: str = ""  # what surprises
 
     def return_code(self, want: int | str) -> int:
         """The signed 32-bit number of *want*, a name or a number. Raises SuiteError."""

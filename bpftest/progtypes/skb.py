@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bpftest.progtypes.entry import ETHERNET_HEADER, PAGE_SIZE, Ctx, CtxField, ProgType, Rule, Run
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _SK_BUFF_FIELDS = (
     *("mark", "priority", "ingress_ifindex", "ifindex", "cb"),
@@ -83,7 +78,7 @@ def _long_skb(run: Run) -> str:
 
 
 def _wire_len(run: Run) -> str:
-    wire_len, length = run.ctx.get("wire_len", 0), len(run.data_in) - run.link_offset
+    wire_len, length = run.ctx.get("wire_len", 0), len(run.data_in) - run.unseen
     if not isinstance(wire_len, int) or wire_len == 0 or wire_len >= length:
         return ""
     return f"wire_len is {wire_len}, less than the packet's {length} bytes"
@@ -120,26 +115,43 @@ TC_CODES = (
 )
 
 
-def _skb_type(
-    name: str,
-    number: int,
-    sees: str,
-    codes: tuple[tuple[str, int], ...] = (),
-    attach_types: Mapping[str, int] | None = None,
-    words: Mapping[int, str] | None = None,
-) -> ProgType:
-    return ProgType(name, number, codes, SK_BUFF, sees, SKB_RULES, SKB_FLAGS, attach_types or {}, words or {})
+LWT_CODES = (("BPF_OK", 0), ("BPF_DROP", 2), ("BPF_REDIRECT", 7), ("BPF_LWT_REROUTE", 128))
+
+
+def _skb_type(name: str, number: int, sees: str, since: str, codes: tuple[tuple[str, int], ...] = ()) -> ProgType:
+    return ProgType(
+        name,
+        number,
+        codes,
+        sees=sees,
+        gives="packet",
+        ctx_kind="struct",
+        ctx=SK_BUFF,
+        rules=SKB_RULES,
+        flags=SKB_FLAGS,
+        since=since,
+    )
 
 
 TYPES = (
-    _skb_type("sched_cls", 3, "ethernet", TC_CODES, {"tcx_ingress": 46, "tcx_egress": 47}),
-    _skb_type("sched_act", 4, "ethernet", TC_CODES),
-    _skb_type("socket_filter", 1, "ip", words={0: "drop"}),
-    _skb_type(
-        "cgroup_skb",
-        8,
-        "ip",
+    _skb_type("sched_cls", 3, "ethernet", "4.12", TC_CODES)._replace(
+        attach_types={"tcx_ingress": 46, "tcx_egress": 47},
+        note="bpf_clone_redirect really sends, inside bpftest's network namespace; bpf_redirect only returns its code.",
+    ),
+    _skb_type("sched_act", 4, "ethernet", "4.12", TC_CODES),
+    _skb_type("socket_filter", 1, "ip", "4.12")._replace(
+        words={0: "drop"},
+        note="The return code is the number of bytes to keep.",
+    ),
+    _skb_type("cgroup_skb", 8, "ip", "4.12")._replace(
         attach_types={"cgroup_inet_ingress": 0, "cgroup_inet_egress": 1},
         words={0: "drop", 1: "allow", 2: "drop, congestion", 3: "allow, congestion"},
+        note="local_ip4 is the packet's source and remote_ip4 its destination, for ingress programs too.",
+    ),
+    _skb_type("lwt_in", 10, "ip", "4.12", LWT_CODES),
+    _skb_type("lwt_out", 11, "ip", "4.12", LWT_CODES),
+    _skb_type("lwt_xmit", 12, "ip", "4.12", LWT_CODES),
+    _skb_type("lwt_seg6local", 19, "ip", "4.18", LWT_CODES)._replace(
+        note="Newer kernels have no test run for it: 5.10 has one, 6.1 has none. Such cases are skipped."
     ),
 )

@@ -15,9 +15,7 @@ from yaml import MarkedYAMLError
 
 from bpftest.errors import Place, SuiteError
 from bpftest.suite.document_build import Building, Data
-from bpftest.suite.document_columns import spans
 from bpftest.suite.document_source import InvalidDocument, Source, read_source, source
-from bpftest.suite.document_syntax import escape_fault, syntax_fault
 
 __all__ = ["Container", "Data", "Document", "InvalidDocument", "document", "read"]
 
@@ -59,7 +57,7 @@ class Document:
         """Where *key* itself stands; for an entry of a list, which has no key, the entry."""
         marks, at = self._marks[id(container)], self._number(container, key)
         if isinstance(container, dict):
-            return self._source.place(self._without_anchor(marks[2 + 4 * at]), marks[3 + 4 * at])
+            return self._source.place(self._without_anchor(*marks[2 + 4 * at : 4 + 4 * at]), marks[3 + 4 * at])
         start, end = self._value_span(container, key)
         if container[at] is None and start == end:
             return self._source.place(start - 1, start)  # the '-'
@@ -70,6 +68,8 @@ class Document:
 
         Of an alias, in the text that it repeats. The whole value, where this cannot be told.
         """
+        from bpftest.suite.document_columns import spans
+
         value = container[key]  # type: ignore[index]
         start, end = self._written_span(container, key)
         found = spans(self._source.text, start, end, value) if isinstance(value, str) and start < end else None
@@ -131,19 +131,19 @@ class Document:
         """Start and end of a value without its anchor; of an alias, those of the value that it repeats."""
         start, end = self._value_span(container, key)
         start, end = self._anchors.get(start, (start, end))
-        return self._without_anchor(start), end
+        return self._without_anchor(start, end), end
 
     def _beginning(self, value: Data, start: int, end: int) -> Place:
-        text, first = self._source.text, self._without_anchor(start)
+        text, first = self._source.text, self._without_anchor(start, end)
         marks = self._marks.get(id(value))
         if marks is None or marks[0] != start:  # a scalar or an alias
-            return self._source.place(first, end)
+            return self._source.place(first if first < end else start, end)
         if text[first] in "[{":
             return self._source.place(first, marks[1])
         return self._source.place(first, marks[3] if isinstance(value, dict) else first + 1)
 
-    def _without_anchor(self, start: int) -> int:
-        anchor = _ANCHOR.match(self._source.text, start)
+    def _without_anchor(self, start: int, end: int) -> int:
+        anchor = _ANCHOR.match(self._source.text, start, end)
         return anchor.end() if anchor else start
 
 
@@ -176,6 +176,8 @@ def _document(source: Source) -> Document:
 
 def _add_last(faults: list[SuiteError], source: Source, error: Exception) -> None:
     """Adds the mistake that ended the reading, unless it only follows from one before it in its line."""
+    from bpftest.suite.document_syntax import escape_fault, syntax_fault
+
     if isinstance(error, SuiteError):
         fault: SuiteError | None = error
     else:

@@ -24,8 +24,8 @@ from yaml.events import (
 
 from bpftest.errors import Place, SuiteError
 from bpftest.suite.document_scalars import Scalar, plain_value
-from bpftest.suite.document_syntax import NO_TAGS, escape_fault
-from bpftest.suite.wording import MAX_FAULTS, QUOTE_TEXT, meant, shown
+from bpftest.suite.wording import MAX_FAULTS, NO_TAGS, QUOTE_TEXT
+from bpftest.wording import meant, shown
 
 if TYPE_CHECKING:
     from bpftest.suite.document_source import Source
@@ -194,6 +194,8 @@ class Building:
     def _refuse_surrogates(self, event: Event) -> None:
         """Halves of characters, which the parser in C refuses itself."""
         if any("\ud800" <= character <= "\udfff" for character in event.value):
+            from bpftest.suite.document_syntax import escape_fault
+
             fault = escape_fault(self._source, event.start_mark.index)
             raise fault or self._fault(event, "there is half a character in this text", "")
 

@@ -10,7 +10,8 @@ import math
 import re
 
 from bpftest.errors import SuiteError
-from bpftest.suite.wording import QUOTE_TEXT, shown
+from bpftest.suite.wording import QUOTE_TEXT
+from bpftest.wording import shown
 
 Scalar = str | int | float | bool | None
 

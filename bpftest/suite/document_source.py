@@ -12,11 +12,9 @@ from bpftest.errors import BpftestError, Place, SuiteError
 
 MAX_BYTES = 4 * 1024 * 1024  # of a suite file
 
-# What YAML allows without an escape, less the byte order mark and the characters that only some readers take for
-# the end of a line (U+0085, U+2028, U+2029): so PyYAML, an editor and str.splitlines() agree about every line.
-_ALLOWED = "\t\n\r -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff"
-_CLEAN = re.compile(f"[{_ALLOWED}]*")
-_UNCLEAN = re.compile(f"[^{_ALLOWED}]")
+# What YAML wants escaped, the byte order mark, and what only some readers take for the end of a line (U+0085, U+2028,
+# U+2029): without these, PyYAML, an editor and str.splitlines() agree about every line.
+_UNCLEAN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 # How files begin that are often named by mistake. UTF-32 comes first: its mark begins as that of UTF-16 does.
 _FOREIGN = (
@@ -84,8 +82,10 @@ def read_source(path: str) -> Source:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise _refused(path, "there is no such file") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
-        raise _refused(path, f"this cannot be opened: {getattr(error, 'strerror', error)}") from None
+    except ValueError:
+        raise _refused(path, "no file has a NUL character in its name") from None
+    except OSError as error:
+        raise _refused(path, f"this cannot be opened: {error.strerror}") from None
     try:
         return source(path, _contents(path, fd))
     except OSError as error:
@@ -100,10 +100,9 @@ def source(path: str, data: bytes | str) -> Source:
         hint = "make several suites of it, or keep packets and map entries in files of their own"
         raise _refused(path, f"this file is larger than {MAX_BYTES // 1024 // 1024} MiB", hint)
     text = (data if isinstance(data, str) else _decoded(path, data)).removeprefix("\ufeff")
-    clean = _CLEAN.match(text)
-    if clean and clean.end() == len(text):
-        return Source(path, text)
-    raise _unclean(path, text)
+    if unclean := _UNCLEAN.search(text):
+        raise _unclean(path, text, unclean.start())
+    return Source(path, text)
 
 
 def _contents(path: str, fd: int) -> bytes:
@@ -128,9 +127,7 @@ def _decoded(path: str, data: bytes) -> str:
     raise InvalidDocument(shown, (SuiteError(what, "save the file as UTF-8", shown.place(start, start)),))
 
 
-def _unclean(path: str, text: str) -> InvalidDocument:
-    found = _UNCLEAN.search(text)
-    start = found.start() if found else 0
+def _unclean(path: str, text: str, start: int) -> InvalidDocument:
     code = ord(text[start])
     what = f"the character U+{code:04X} cannot stand in a suite"
     hint = f'take it out, or write "{_escape(code)}" in double quotes'

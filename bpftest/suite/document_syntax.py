@@ -11,14 +11,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpftest.errors import SuiteError
-from bpftest.suite.wording import QUOTE, QUOTE_TEXT
+from bpftest.suite.wording import NO_TAGS, QUOTE, QUOTE_TEXT
 
 if TYPE_CHECKING:
     from yaml import MarkedYAMLError
 
     from bpftest.suite.document_source import Source
 
-NO_TAGS = "this is a tag, which suites do not have"
 MAX_KEY = 1024  # characters, by YAML's rules
 ESCAPE_HINT = "write \\\\ for a backslash, or put the text in '...', where nothing is escaped"
 
@@ -70,7 +69,7 @@ def escape_fault(source: Source, start: int = 0) -> SuiteError | None:
 
 def _explained(spot: _Spot, context: str) -> _Explained:
     before = spot.before()
-    if spot.character == "\t" or (not before.strip() and "\t" in before):
+    if "\t" in before + spot.character and not before.strip(" \t-"):
         tab = spot.at - len(before) + f"{before}\t".index("\t")
         return "a tab cannot indent", "indent with blanks", tab, tab + 1
     for pattern, explain in _EXPLANATIONS:
@@ -80,7 +79,8 @@ def _explained(spot: _Spot, context: str) -> _Explained:
 
 
 def _start(spot: _Spot) -> _Explained:
-    return f"plain text cannot begin with '{spot.character}'", QUOTE, spot.at, spot.at + 1
+    character = "a tab" if spot.character == "\t" else f"'{spot.character}'"
+    return f"plain text cannot begin with {character}", QUOTE, spot.at, spot.at + 1
 
 
 def _colon(spot: _Spot) -> _Explained:
@@ -167,6 +167,15 @@ def _no_value(spot: _Spot) -> _Explained:
     return f"there is a value missing before this '{spot.character}'", QUOTE_TEXT, spot.at, spot.at + 1
 
 
+def _plain(spot: _Spot) -> _Explained:
+    return f"plain text cannot have a '{spot.character}' here", QUOTE, spot.at, spot.at + 1
+
+
+def _directive(spot: _Spot) -> _Explained:
+    hint = "leave the line out; if this is text, put all of it in quotes"
+    return "a line that begins with '%' is a directive", hint, spot.since, _line_end(spot.text, spot.since)
+
+
 def _name(spot: _Spot) -> _Explained:
     mark = spot.text[spot.since]
     what = f"'{mark}' begins {'an alias' if mark == '*' else 'an anchor'}: a name of letters, digits, '-' and '_'"
@@ -213,6 +222,8 @@ _EXPLANATIONS: tuple[tuple[str, Callable[[_Spot], _Explained]], ...] = (
     ("parsing a flow node", _no_value),
     ("scanning an (alias|anchor)", _name),
     ("block scalar", _block),
+    ("plain scalar", _plain),
+    ("directive", _directive),
     (r"\btag\b", _tag),
     ("<document start>", _document_start),
 )

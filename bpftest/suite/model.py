@@ -99,6 +99,9 @@ class Case(NamedTuple):
     expect: Written
     packet: Written | None = None
     ctx: Written | None = None
+    sockets: Written | None = None
+    maps: Written | None = None
+    globals: Written | None = None
     repeat: int = 1
     cpu: int | None = None
     flags: Written | None = None

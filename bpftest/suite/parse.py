@@ -44,9 +44,9 @@ def suite(document: Document) -> Suite:
         raise InvalidSuiteFile(document.path, faults)
     reading = _Reading(document)
     cases = tuple(reading.case(index) for index in range(len(document.data["cases"])))
-    faults = tuple(reading.faults) + _repeated_names(cases)
+    faults = (*reading.faults, *_repeated_names(cases))
     if faults:
-        raise InvalidSuiteFile(document.path, faults)
+        raise InvalidSuiteFile(document.path, tuple(sorted(faults, key=_position)))
     data = document.data
     return Suite(
         document.path,
@@ -94,6 +94,9 @@ class _Reading:
             Written(document, own, "expect"),
             written("packet"),
             written("ctx"),
+            written("sockets"),
+            written("maps"),
+            written("globals"),
             value("repeat", 1),
             value("cpu"),
             written("flags"),
@@ -162,6 +165,10 @@ def _requires(said: dict[str, Any] | None) -> Requires:
         return Requires()
     lists = {key: tuple(said.get(key, ())) for key in ("arch", "types", "features", "config")}
     return Requires(said.get("kernel", ""), **lists)
+
+
+def _position(fault: SuiteError) -> tuple[int, int]:
+    return (fault.place.line, fault.place.column) if fault.place else (0, 0)
 
 
 def _repeated_names(cases: tuple[Case, ...]) -> tuple[SuiteError, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bpftest.errors import Place
-from bpftest.suite.wording import shown
+from bpftest.wording import shown
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -84,12 +84,24 @@ def breaches(document: Document, schema: Schema) -> Iterator[Breach]:
     """All that *document* breaks of *schema*, in the order of the schema."""
     from jsonschema.validators import extend, validator_for
 
-    validator = extend(validator_for(schema), {"pattern": _pattern})(schema)  # type: ignore[no-untyped-call]
+    validator = extend(validator_for(schema), {"pattern": _pattern})(_spelt_out(schema))  # type: ignore[no-untyped-call]
     for error in validator.iter_errors(document.data):
         holder = error.schema if isinstance(error.schema, dict) else {}
         is_key = list(error.absolute_schema_path)[-2:-1] == ["propertyNames"]
         path = tuple(error.absolute_path)
         yield Breach(document, validator, holder, str(error.validator or ""), path, error.instance, is_key)
+
+
+def _spelt_out(schema: Any) -> Any:
+    """*schema* with {"not": {}} for each property that is false, for which jsonschema forgets the path."""
+    if isinstance(schema, list):
+        return [_spelt_out(inner) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    spelt = {keyword: _spelt_out(inner) for keyword, inner in schema.items()}
+    if isinstance(properties := spelt.get("properties"), dict):
+        spelt["properties"] = {key: {"not": {}} if inner is False else inner for key, inner in properties.items()}
+    return spelt
 
 
 def _pattern(_: Validator, rule: str, value: object, __: Schema) -> Iterator[ValidationError]:

@@ -2,21 +2,24 @@
 
 Three keywords of the schema's own say what JSON Schema cannot:
 
-``x-says``        a text: beside ``pattern`` what a value must be ("a time with its unit, such as 5s"), elsewhere the
-                  whole message for what is broken of that schema, but for unknown and missing keys
+``x-says``        a text: beside ``pattern`` and in ``propertyNames`` what a value or key must be ("a time with its
+                  unit, such as 5s"), elsewhere the whole message for what is broken of that schema, but for
+                  unknown and missing keys
 ``x-says-empty``  a text: the message for a mapping, a list or a text that is empty and may not be
 ``x-unknown``     a mapping: keys that are often written here by mistake → what to do instead
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from bpftest.errors import Place, SuiteError
 from bpftest.suite.schema_breaches import Breach, Path, Schema, breaches
 from bpftest.suite.schema_hints import choice_hint, kind, missing_key_hint, one_of, type_hint, types, unknown_key_hint
-from bpftest.suite.wording import MAX_FAULTS, meant, shown
+from bpftest.suite.wording import MAX_FAULTS
+from bpftest.wording import meant, shown
 
 if TYPE_CHECKING:
     from bpftest.suite.document import Document
@@ -25,19 +28,28 @@ _Faults = Iterator[SuiteError]
 
 
 def schema_faults(document: Document, schema: Schema) -> tuple[SuiteError, ...]:
-    """All mistakes of *document* by *schema*, in the order of the file, but those that only follow from another."""
+    """The mistakes of *document* by *schema*, in the order of the file, but those that only follow from another."""
     found = list(breaches(document, schema))
     mistyped = {breach.path for breach in found if breach.keyword == "type" and not breach.is_key}
-    faults: dict[tuple[Place, str], SuiteError] = {}
-    for breach in found:
-        if breach.keyword == "type" or not _is_inside(breach.path, mistyped):
-            for fault in EXPLANATIONS.get(breach.keyword, _unexplained)(breach):
-                faults.setdefault((fault.place or breach.place, fault.what), fault)
-    ordered = [fault for _, fault in sorted(faults.items(), key=lambda item: (item[0][0].line, item[0][0].column))]
+    causes = [breach for breach in found if breach.keyword == "type" or not _is_inside(breach.path, mistyped)]
+    faults: dict[tuple[Place | None, str], SuiteError] = {}
+    for fault in _explained(sorted(causes, key=lambda breach: _position(breach.place))):
+        faults.setdefault((fault.place, fault.what), fault)
+        if len(faults) > MAX_FAULTS:
+            break
+    ordered = sorted(faults.values(), key=lambda fault: _position(fault.place))
     if len(ordered) > MAX_FAULTS:
-        more = f"there are {len(ordered) - MAX_FAULTS} more mistakes from here on"
-        ordered[MAX_FAULTS:] = [SuiteError(more, place=ordered[MAX_FAULTS].place)]
+        ordered[-1] = SuiteError("there are more mistakes from here on", place=ordered[-1].place)
     return tuple(ordered)
+
+
+def _explained(found: Iterable[Breach]) -> _Faults:
+    for breach in found:
+        yield from EXPLANATIONS.get(breach.keyword, _unexplained)(breach)
+
+
+def _position(place: Place | None) -> tuple[int, int]:
+    return (place.line, place.column) if place else (0, 0)
 
 
 def _is_inside(path: Path, paths: set[Path]) -> bool:
@@ -49,7 +61,7 @@ def _says(breach: Breach, otherwise: str) -> str:
     says: str | None = breach.schema.get("x-says")
     if says is None:
         return otherwise
-    return f"{breach.subject} must be {says}" if "pattern" in breach.schema else says
+    return f"{breach.subject} must be {says}" if breach.is_key or "pattern" in breach.schema else says
 
 
 def _value(value: object) -> str:
@@ -68,8 +80,11 @@ def _type(breach: Breach) -> _Faults:
 
 
 def _choice(breach: Breach) -> _Faults:
-    what = f"{breach.subject} cannot be {_value(breach.value)}"
-    yield SuiteError(_says(breach, what), choice_hint(breach.value, breach.rule), breach.place)
+    yield SuiteError(_says(breach, _cannot(breach)), choice_hint(breach.value, breach.rule), breach.place)
+
+
+def _cannot(breach: Breach) -> str:
+    return f"{breach.subject} is not valid" if breach.is_key else f"{breach.subject} cannot be {_value(breach.value)}"
 
 
 def _constant(breach: Breach) -> _Faults:
@@ -79,7 +94,7 @@ def _constant(breach: Breach) -> _Faults:
 
 
 def _pattern(breach: Breach) -> _Faults:
-    yield SuiteError(_says(breach, f"{breach.subject} cannot be {_value(breach.value)}"), "", breach.place)
+    yield SuiteError(_says(breach, _cannot(breach)), "", breach.place)
 
 
 def _range(breach: Breach) -> _Faults:
@@ -104,10 +119,13 @@ def _size(breach: Breach) -> _Faults:
 
 
 def _unique(breach: Breach) -> _Faults:
+    seen = set()
     for index, entry in enumerate(breach.value):
-        if entry in breach.value[:index]:
+        said = json.dumps(entry, sort_keys=True)
+        if said in seen:
             what = f"{breach.subject} has {_value(entry)} twice"
             yield SuiteError(_says(breach, what), "", breach.key_place(index))
+        seen.add(said)
 
 
 def _unknown_keys(breach: Breach) -> _Faults:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bpftest.suite.wording import meant, shown
+from bpftest.wording import meant, shown
 
 if TYPE_CHECKING:
     from bpftest.suite.document import Data

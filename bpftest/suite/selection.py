@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from bpftest.errors import UsageError
 from bpftest.wording import meant
@@ -30,22 +30,29 @@ def target(argument: str) -> Target:
     """What *argument* means: FILE::CASE, FILE:LINE, a file or a folder. Raises UsageError for no file."""
     if os.path.exists(argument):
         return Target(argument)
-    path, separator, case = argument.partition("::")
-    if separator and os.path.exists(path):
-        return Target(path, case)
+    parts = argument.split("::")
+    for count in range(1, len(parts)):  # there may be a :: in the name of a case, and of a folder
+        path = "::".join(parts[:count])
+        if os.path.isfile(path):
+            return Target(path, "::".join(parts[count:]))
     path, separator, line = argument.rpartition(":")
     if separator and line.isdecimal() and os.path.isfile(path):
         return Target(path, line=int(line))
-    named = argument.partition("::")[0]
-    raise UsageError(f"no such file or folder: {named}", "name suites, folders of suites, FILE::CASE or FILE:LINE")
+    path = parts[0] if len(parts) > 1 or not line.isdecimal() else path
+    what = "not a file" if os.path.exists(path) else "no such file or folder"
+    raise UsageError(f"{what}: {path}", "name suites, folders of suites, FILE::CASE or FILE:LINE")
 
 
 def files(path: str) -> Iterator[str]:
-    """The suite files at or below *path*, sorted; hidden names and __snapshots__ left out."""
+    """The suite files at or below *path*, sorted; hidden names and __snapshots__ left out. Raises UsageError."""
     if not os.path.isdir(path):
         yield path
         return
-    for name in sorted(os.listdir(path)):
+    try:
+        listed = os.listdir(path)
+    except OSError as error:
+        raise UsageError(f"the folder {path} cannot be read: {error.strerror}") from None
+    for name in sorted(listed):
         below = os.path.join(path, name)
         if name.startswith(".") or name == LEFT_OUT:
             continue
@@ -87,6 +94,8 @@ def _by_line(suite: Suite, line: int) -> Case:
 
 # --- -k and -t ----------------------------------------------------------------------------------------------------
 
+DEPTH_MAX = 50  # a level takes a few frames of Python's stack
+
 _TOKEN = re.compile(r"""\s*(?:(\(|\))|"([^"]*)"|'([^']*)'|([^\s()'"]+))""")
 
 
@@ -107,10 +116,7 @@ def _parsed(
 ) -> Callable[[Iterable[str]], bool]:
     tokens = _tokens(expression, option)
     parsing = _Parsing(tokens, matches, f"{option} {expression!r}")
-    try:
-        holds = parsing.either()
-    except RecursionError:
-        raise UsageError(f"{option}: too many brackets") from None
+    holds = parsing.either()
     parsing.end()
     return holds
 
@@ -143,6 +149,7 @@ class _Parsing:
         self._at = 0
         self._matches = matches
         self._what = what
+        self._depth = 0
 
     def either(self) -> Callable[[Iterable[str]], bool]:
         parts = [self._both()]
@@ -162,10 +169,10 @@ class _Parsing:
 
     def _single(self) -> Callable[[Iterable[str]], bool]:
         if self._take("not"):
-            inner = self._single()
+            inner = self._deeper(self._single)
             return lambda texts: not inner(texts)
         if self._take("("):
-            inner = self.either()
+            inner = self._deeper(self.either)
             if not self._take(")"):
                 self._refuse()
             return inner
@@ -175,12 +182,20 @@ class _Parsing:
         self._at += 1
         return lambda texts: self._matches(word, texts)
 
+    def _deeper(self, parse: Callable[[], Callable[[Iterable[str]], bool]]) -> Callable[[Iterable[str]], bool]:
+        if self._depth == DEPTH_MAX:
+            raise UsageError(f"{self._what}: more than {DEPTH_MAX} brackets and nots inside each other")
+        self._depth += 1
+        inner = parse()
+        self._depth -= 1
+        return inner
+
     def _take(self, kind: str) -> bool:
         if self._tokens[self._at][0] != kind:
             return False
         self._at += 1
         return True
 
-    def _refuse(self) -> None:
+    def _refuse(self) -> NoReturn:
         hint = "words with and, or, not and brackets; put several words in quotes: \"'drops telnet' and not slow\""
         raise UsageError(f"{self._what}: not understood at {self._tokens[self._at][1]!r}", hint)

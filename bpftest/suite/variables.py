@@ -25,6 +25,8 @@ def substitute(document: Document) -> tuple[SuiteError, ...]:
     if not isinstance(root, dict) or not document.contains("$"):
         return ()
     variables = root.get("vars", {})
+    if not isinstance(variables, dict):
+        return ()  # the schema says what is wrong
     faults: list[SuiteError] = []
     seen: set[int] = {id(variables)}
     for container, key in _texts(root, seen):

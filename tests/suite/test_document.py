@@ -2,15 +2,12 @@ from __future__ import annotations
 
 import gc
 import os
-import random
 import re
-import string
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bpftest.errors import Place, SuiteError
@@ -23,7 +20,12 @@ from bpftest.suite.wording import MAX_FAULTS
 from tests.golden import GOLDEN, assert_golden
 from tests.suite.mistakes import report
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 LOADERS = {"in C": yaml.CSafeLoader, "in Python": yaml.SafeLoader}
+# The parser in C gives up at once, the one in Python reads on.
+PARSERS_DIFFER = {"colon-before-a-comma-in-braces", "percent-begins-a-line"}
 MISTAKES = sorted(path.stem for path in (GOLDEN / "mistakes/yaml").glob("*.yaml"))
 
 
@@ -196,7 +198,7 @@ def test_a_mistake_is_told_with_its_place_and_what_to_write(name: str) -> None:
     assert_golden(f"mistakes/yaml/{name}.txt", report(caught.value.faults, caught.value.source.lines))
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize("name", [name for name in MISTAKES if name not in PARSERS_DIFFER])
 def test_both_parsers_of_pyyaml_lead_to_the_same_mistakes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (GOLDEN / "mistakes/yaml" / f"{name}.yaml").read_bytes()
     found = []
@@ -359,7 +361,7 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     assert refusal("/dev/zero") == "this is not a regular file"
     assert refusal(tmp_path / "file/x") == "this cannot be opened: Not a directory"
     assert refusal(tmp_path / "loop") == "this cannot be opened: Too many levels of symbolic links"
-    assert refusal("a\0b") == "this cannot be opened: embedded null byte"
+    assert refusal("a\0b") == "no file has a NUL character in its name"
     assert refusal("/proc/self/mem") == "this cannot be read: Input/output error"
 
 
@@ -457,6 +459,16 @@ def test_an_empty_document_has_its_place_at_the_beginning() -> None:
     assert document("f", "# a\n--- # b").place_of([]) == Place("f", 2, 8)
 
 
+def test_an_anchor_that_names_nothing_is_the_place_of_null() -> None:
+    found = document("f", "a: &x\nb: *x\nc: [&y , d]\n? &k e\n: f")
+    assert found.data == {"a": None, "b": None, "c": [None, "d"], "e": "f"}
+    assert [underlined(found, found.place(found.data, key)) for key in "abc"] == ["&x", "*x", "[&y , d]"]
+    assert underlined(found, found.place(found.data["c"], 0)) == "&y"
+    assert underlined(found, found.key_place(found.data, "e")) == "e"
+    assert found.written(found.data, "a") == ""
+    assert found.cut_comment(found.data, "a") is None
+
+
 def test_a_value_that_was_replaced_keeps_its_place() -> None:
     found = document("f", "vars: {a: [1]}\nb: $a\n")
     found.data["b"] = found.data["vars"]["a"]
@@ -548,6 +560,7 @@ def test_the_end_of_a_text_has_a_place_and_what_is_outside_has_that_of_the_value
     assert found.place_within(found.data, "c", 0, 1) == Place("f", 3, 4, 6)
 
 
+@settings(deadline=None)
 @given(
     text=st.text(st.sampled_from("ab1 \n\t'\"\\#:,[]{}-é😀\x07\x85\ufeff"), max_size=60),
     style=st.sampled_from([None, '"', "'", "|", ">"]),

@@ -1,0 +1,151 @@
+"""The contents of a loaded object's maps: bytes are put in before a run, and looked at after it."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import functools
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from bpftest.errors import ObjectError, RunError
+from bpftest.kernel import libbpf
+from bpftest.kernel.door import Contents, Patch, Read, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bpftest.kernel.sockets import Sockets
+
+PER_CPU_TYPES = {5, 6, 10, 21}  # enum bpf_map_type: PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, PERCPU_CGROUP_STORAGE
+SECTION_KEY = bytes(4)  # a section of global variables is the only element of an array
+
+
+class Map:
+    """A map of a loaded object."""
+
+    def __init__(self, handle: int, name: str) -> None:
+        """*handle*: a struct bpf_object *. Raises ObjectError where it has no map *name*."""
+        library = libbpf.library()
+        found = library.bpf_object__find_map_by_name(handle, name.encode())
+        if not found:
+            raise ObjectError(f"libbpf finds no map '{name}' in the object")
+        self.name = name
+        self.descriptor: int = library.bpf_map__fd(found)
+        self.key_size: int = library.bpf_map__key_size(found)
+        self.one_size: int = library.bpf_map__value_size(found)  # of one CPU
+        self.per_cpu = library.bpf_map__type(found) in PER_CPU_TYPES
+
+    @property
+    def value_size(self) -> int:
+        """Bytes of a value: of a per-CPU map those of all CPUs, each padded to 8 (linux/bpf.h, BPF_MAP_LOOKUP_ELEM)."""
+        return padded(self.one_size) * cpus() if self.per_cpu else self.one_size
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Sets an entry. Raises RunError."""
+        self._fits("key", key, self.key_size)
+        self._fits("value", value, self.value_size)
+        if libbpf.library().bpf_map_update_elem(self.descriptor, key, value, 0):
+            failed = libbpf.last_errno()
+            raise RunError(
+                f"map '{self.name}' takes no entry at key {key.hex(' ')}: {os.strerror(failed)}", WHY.get(failed, "")
+            )
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value at *key*, None if there is none."""
+        self._fits("key", key, self.key_size)
+        value = ctypes.create_string_buffer(self.value_size)
+        if libbpf.library().bpf_map_lookup_elem(self.descriptor, key, value) == 0:
+            return value.raw
+        failed = libbpf.last_errno()
+        if failed == errno.ENOENT:
+            return None
+        raise RunError(f"map '{self.name}' cannot be read: {os.strerror(failed)}", WHY.get(failed, ""))
+
+    def keys(self) -> Iterator[bytes]:
+        """Every key, in the kernel's order."""
+        library = libbpf.library()
+        key: ctypes.Array[ctypes.c_char] | None = None
+        while True:
+            following = ctypes.create_string_buffer(self.key_size)
+            if library.bpf_map_get_next_key(self.descriptor, key, following):
+                return
+            yield following.raw
+            key = following
+
+    def _fits(self, what: str, content: bytes, size: int) -> None:
+        if len(content) != size:
+            raise RunError(f"the {what} of map '{self.name}' has {size} bytes, and {len(content)} are given")
+
+
+WHY = {
+    errno.E2BIG: "the map is full, or the key is beyond its max_entries",
+    errno.EPERM: "the map is frozen, or may not be written from user space",
+    errno.EINVAL: "the map does not take this kind of value",
+    errno.EOPNOTSUPP: "user space cannot reach entries of this type of map",
+}
+
+
+def padded(size: int) -> int:
+    """Bytes that a value of one CPU takes among those of all: round_up(size, 8)."""
+    return (size + 7) // 8 * 8
+
+
+@functools.cache
+def cpus() -> int:
+    """How many CPUs a per-CPU map has values for."""
+    count: int = libbpf.library().libbpf_num_possible_cpus()
+    return count
+
+
+def write(handle: int, wanted: Write, sockets: Sockets, program_fd: Callable[[str], int]) -> None:
+    """Puts an entry into a map of the object. Raises RunError, ObjectError."""
+    target = Map(handle, wanted.map)
+    if wanted.socket:
+        value = sockets.descriptor(wanted.socket).to_bytes(target.one_size, sys.byteorder)
+    elif wanted.program:
+        value = program_fd(wanted.program).to_bytes(target.one_size, sys.byteorder)
+    else:
+        value = _of_all_cpus(target, wanted.value)
+    target.put(wanted.key, value)
+
+
+def _of_all_cpus(target: Map, value: bytes | tuple[bytes, ...]) -> bytes:
+    if not target.per_cpu:
+        return value if isinstance(value, bytes) else b"".join(value)
+    values = (value,) * cpus() if isinstance(value, bytes) else value
+    if len(values) > cpus():
+        raise RunError(f"map '{target.name}' gets values for {len(values)} CPUs, and this machine has {cpus()}")
+    size = padded(target.one_size)
+    return b"".join(one.ljust(size, b"\0") for one in values).ljust(size * cpus(), b"\0")
+
+
+def patch(handle: int, wanted: Patch) -> None:
+    """Sets global variables that programs may write to. Raises RunError, ObjectError."""
+    section = Map(handle, wanted.section)
+    content = section.get(SECTION_KEY) or bytes(section.value_size)
+    section.put(SECTION_KEY, _patched(content, wanted))
+
+
+def _patched(content: bytes, wanted: Patch) -> bytes:
+    return content[: wanted.offset] + wanted.content + content[wanted.offset + len(wanted.content) :]
+
+
+def read(handle: int, wanted: Read) -> Contents:
+    """What the map holds."""
+    source = Map(handle, wanted.map)
+    keys = tuple(source.keys()) if wanted.keys is None else wanted.keys
+    return Contents(wanted.map, tuple((key, source.get(key)) for key in keys))
+
+
+def set_constants(handle: int, constants: tuple[Patch, ...]) -> None:
+    """Sets constants of .rodata in an object that is not loaded yet: loading freezes them. Raises ObjectError."""
+    library = libbpf.library()
+    for wanted in constants:
+        section = library.bpf_object__find_map_by_name(handle, wanted.section.encode())
+        size = ctypes.c_size_t()
+        address = library.bpf_map__initial_value(section, ctypes.byref(size)) if section else None
+        if not address or wanted.offset + len(wanted.content) > size.value:
+            raise ObjectError(f"libbpf gives no way to set constants of {wanted.section}")
+        ctypes.memmove(address + wanted.offset, wanted.content, len(wanted.content))

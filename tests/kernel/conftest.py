@@ -1,0 +1,75 @@
+"""BPF programs to load, compiled once into a cache of the tests' own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bpftest.kernel.compile import compiled
+from bpftest.kernel.door import Loading
+from bpftest.kernel.session import Session
+
+PROGRAMS = Path(__file__).parent.parent / "programs"
+
+Build = Callable[..., str]
+Open = Callable[..., Session]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+
+
+@pytest.fixture
+def build() -> Build:
+    """The object of a program of tests/programs, as: build("state", "-DGLOBAL")."""
+    return lambda name, *cflags: compiled(str(PROGRAMS / f"{name}.bpf.c"), cflags)
+
+
+@pytest.fixture
+def opened() -> Iterator[Open]:
+    """Sessions that are closed at the end of the test, as: opened(path, "pass", 6)."""
+    sessions: list[Session] = []
+
+    def open_session(path: str, program: str, prog_type: int, **loading: object) -> Session:
+        sessions.append(Session(Loading(path, program, prog_type, **loading)))
+        return sessions[-1]
+
+    yield open_session
+    for session in sessions:
+        session.close()
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """The test leaves no file descriptor, no pin and no child behind."""
+    before = descriptors(), pins()
+    yield
+    assert (descriptors(), pins()) == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def descriptors() -> dict[str, str]:
+    """What each open file descriptor of this process leads to."""
+    paths = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+    return {path: os.readlink(path) for path in paths if os.path.lexists(path)}  # not the one that listed the folder
+
+
+def pins() -> list[str]:
+    """What is pinned in bpffs."""
+    return sorted(str(path) for path in Path("/sys/fs/bpf").rglob("*"))
+
+
+def prog_id(session: Session) -> int:
+    """The kernel's own number of the loaded program: another one for each load."""
+    info = Path(f"/proc/self/fdinfo/{session._loaded.program_fd}").read_text(encoding="ascii")
+    return int(info.split("prog_id:")[1].split()[0])
