@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 9
 CASES = 10_000
-LOOP = 200  # runs of the bpftool loop; it is slow, and a case costs the same however many there are
+LOOP_CASES = 200  # of the bpftool loops; they are slow, and a case costs the same however many there are
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAM = os.path.join(HERE, "pass.bpf.c")
 
@@ -38,7 +38,7 @@ def main() -> None:
     try:
         built = os.path.join(folder, "pass.bpf.o")
         _compile(built)
-        figures = [_cold(folder, built), _against_bpftool(folder, built)]
+        figures = [_cold(folder, built), *_against_bpftool(folder, built)]
     finally:
         shutil.rmtree(folder)
     print(f"{os.uname().release} {os.uname().machine}, Python {sys.version.split()[0]}, medians of {ROUNDS} rounds\n")
@@ -56,24 +56,40 @@ def _cold(folder: str, built: str) -> Figure:
     return Figure("one hex case from cold / python -c pass", ours / python, "at most 5", detail)
 
 
-def _against_bpftool(folder: str, built: str) -> Figure:
+# What people write: each case is a line of hex; its packet is made, run, and the return value looked at.
+LOOP = """while read -r hex; do
+    printf "$(printf %s "$hex" | sed 's/../\\\\x&/g')" > packet.bin
+    bpftool prog run pinned {pinned} data_in packet.bin | grep -q 'Return value: 2,' || echo "FAIL $hex"
+done < cases.txt"""
+# The least that such a loop can be: one packet, and nothing is looked at.
+BARE_LOOP = "for i in $(seq {cases}); do bpftool prog run pinned {pinned} data_in packet.bin > /dev/null; done"
+
+
+def _against_bpftool(folder: str, built: str) -> list[Figure]:
     suite = os.path.join(folder, "many.yaml")
     _write_suite(suite, built, CASES)
-    packet = os.path.join(folder, "packet.bin")
-    with open(packet, "wb") as file:
-        file.write(bytes.fromhex(_hex(0)))
+    with open(os.path.join(folder, "cases.txt"), "w", encoding="ascii") as file:
+        file.writelines(f"{_hex(index)}\n" for index in range(LOOP_CASES))
     pinned = f"/sys/fs/bpf/bpftest-bench-{os.getpid()}"
     _run(["bpftool", "prog", "load", built, pinned])
     try:
-        loop = f"for i in $(seq {LOOP}); do bpftool prog run pinned {pinned} data_in {packet} > /dev/null; done"
-        ours, theirs = _interleaved(
-            lambda: _run([sys.executable, "-m", "bpftest", "run", suite]), lambda: _run(["sh", "-c", loop])
+        ours, loop, bare = _interleaved(
+            lambda: _run([sys.executable, "-m", "bpftest", "run", suite]),
+            lambda: _run(["bash", "-c", LOOP.format(pinned=pinned)], folder),
+            lambda: _run(["bash", "-c", BARE_LOOP.format(pinned=pinned, cases=LOOP_CASES)], folder),
         )
     finally:
         os.unlink(pinned)
-    ratio = (CASES / ours) / (LOOP / theirs)
-    detail = f"{CASES / ours:,.0f} cases a second against {LOOP / theirs:,.0f}"
-    return Figure(f"{CASES:,} hex cases, whole process / bpftool prog run", ratio, "at least 75", detail)
+    return [
+        _rate(f"{CASES:,} hex cases, whole process / a loop over bpftool that tests", ours, loop, "at least 75"),
+        _rate(f"{CASES:,} hex cases, whole process / a loop over bpftool alone", ours, bare, "the least to beat"),
+    ]
+
+
+def _rate(what: str, ours: float, loop: float, aim: str) -> Figure:
+    """How many times more cases a second."""
+    detail = f"{CASES / ours:,.0f} cases a second against {LOOP_CASES / loop:,.0f}"
+    return Figure(what, (CASES / ours) / (LOOP_CASES / loop), aim, detail)
 
 
 def _interleaved(*commands: Callable[[], None]) -> list[float]:
@@ -109,8 +125,9 @@ def _compile(built: str) -> None:
     shutil.copyfile(compiled(PROGRAM), built)
 
 
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, check=False)
+def _run(command: list[str], folder: str | None = None) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(HERE)}
+    done = subprocess.run(command, capture_output=True, check=False, cwd=folder, env=environment)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout.decode()}{done.stderr.decode()}")
 

@@ -86,12 +86,13 @@ def plans(chosen: Iterable[Chosen]) -> tuple[tuple[Plan, ...], tuple[InvalidSuit
 
 
 def _cache_path(suite_path: str) -> str:
-    import hashlib
+    """Where the built packets of a suite are kept. Two suites that share a file would only build more often."""
+    from zlib import crc32
 
     from bpftest.kernel.files import cache_folder
 
-    name = hashlib.sha256(os.path.abspath(suite_path).encode("utf-8", "surrogateescape")).hexdigest()
-    return os.path.join(cache_folder("packets"), f"{name[:32]}.json")
+    path = os.path.abspath(suite_path).encode("utf-8", "surrogateescape")
+    return os.path.join(cache_folder("packets"), f"{crc32(path):08x}.json")
 
 
 def _find_objects(suite: Suite, objects: dict[ObjectKey, Object | BpftestError]) -> None:

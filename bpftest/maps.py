@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bpftest.btf import Array, Btf, Pointer, Struct
 from bpftest.errors import SuiteError
 from bpftest.wording import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bpftest.btf import Btf
     from bpftest.elf import ElfVariable
 
 # enum bpf_map_type, linux/bpf.h
@@ -88,6 +88,8 @@ def declared(btf: Btf, name: str) -> Declared:
 
 def _declaration(btf: Btf, name: str, type_id: int) -> Declared:
     """What __uint(type, N) and __type(key, T) say: pointers to int[N] and to T. libbpf's parse_btf_map_def."""
+    from bpftest.btf import Array, Pointer, Struct  # only for suites with maps
+
     definition = btf.resolve(type_id)
     numbers: dict[str, int] = {}
     types: dict[str, int] = {}

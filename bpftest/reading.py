@@ -18,13 +18,15 @@ def read_regular(path: str, size_max: int) -> bytes:
     except ValueError:  # a NUL in the path
         raise _error(errno.EINVAL, path) from None
     try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
             raise _error(errno.EISDIR, path)
-        if not stat.S_ISREG(mode):
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "Not a regular file", path)
+        if status.st_size > size_max:
+            raise _error(errno.EFBIG, path)
         with open(descriptor, "rb", closefd=False) as file:
-            content = file.read(size_max + 1)
+            content = file.read(size_max + 1)  # a file of /proc tells no size, and any may grow
     finally:
         os.close(descriptor)
     if len(content) > size_max:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bpftest import __version__
 from bpftest.errors import HostError
 from bpftest.events import CaseFinished, Outcome, RunFinished, RunStarted
-from bpftest.kernel import namespace, privileges, probes, requirements
+from bpftest.kernel import namespace, privileges
 from bpftest.kernel.session import Session
 from bpftest.progtypes import PROG_TYPES
 from bpftest.runner import run_suite, timestamp
@@ -87,11 +87,17 @@ class RunningKernel:
 
     def type_lack(self, prog_type: int) -> str:
         """Why this kernel test-runs no programs of this type (enum bpf_prog_type); "" if it does."""
+        from bpftest.kernel import probes
+
         return probes.type_lack(prog_type)
 
 
 def _lacks(requires: Requires) -> str:
     """What of *requires* this machine has not, in words."""
+    if not any(requires):
+        return ""
+    from bpftest.kernel import requirements
+
     return (
         requirements.arch(requires.arch)
         or (requires.kernel and requirements.kernel(requires.kernel))

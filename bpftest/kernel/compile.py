@@ -6,10 +6,8 @@ them still has that hash, so nothing is compiled, and clang not even started, wh
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
 import time
 
 from bpftest.errors import CompileError, HostError
@@ -58,7 +56,7 @@ def clang_path() -> str:
     chosen = os.environ.get("CLANG")
     names = [chosen] if chosen else ["clang", *(f"clang-{version}" for version in CLANG_VERSIONS)]
     for name in names:
-        path = shutil.which(name)
+        path = _program(name, os.get_exec_path())
         if path:
             return path
     if chosen:
@@ -71,7 +69,13 @@ def clang_path() -> str:
 
 def bpftool_path() -> str | None:
     """bpftool, also where a user's PATH has no sbin."""
-    return shutil.which("bpftool") or shutil.which("bpftool", path="/usr/local/sbin:/usr/sbin:/sbin")
+    return _program("bpftool", [*os.get_exec_path(), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+
+def _program(name: str, folders: list[str]) -> str | None:
+    """The path of the program *name*, which may be a path itself. shutil.which costs four times the import of os."""
+    candidates = [name] if os.sep in name else [os.path.join(folder, name) for folder in folders]
+    return next((path for path in candidates if os.access(path, os.X_OK) and not os.path.isdir(path)), None)
 
 
 def _arguments() -> list[str]:
@@ -207,6 +211,8 @@ def _file_digest(file: str) -> str:
 
 
 def _digest(*parts: bytes) -> str:
+    import hashlib
+
     total = hashlib.sha256()
     for part in parts:
         total.update(len(part).to_bytes(8, "little"))

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from bpftest.errors import ObjectError, RunError
 from bpftest.kernel import libbpf
-from bpftest.kernel.door import Contents, Patch, Read, Write
+from bpftest.kernel.door import Contents, Patch, Read, Reply, Request, Write
+from bpftest.kernel.run import exchange
+from bpftest.kernel.sockets import Sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bpftest.kernel.sockets import Sockets
+    from bpftest.kernel.session import Loaded
 
 PER_CPU_TYPES = {5, 6, 10, 21}  # enum bpf_map_type: PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, PERCPU_CGROUP_STORAGE
 SECTION_KEY = bytes(4)  # a section of global variables is the only element of an array
@@ -99,7 +101,22 @@ def cpus() -> int:
     return count
 
 
-def write(handle: int, wanted: Write, sockets: Sockets, program_fd: Callable[[str], int]) -> None:
+def run_in_state(loaded: Loaded, request: Request) -> Reply:
+    """One BPF_PROG_RUN with the sockets, map entries and globals of the request; the reply has what it reads."""
+    setup, handle = request.setup, loaded.handle or 0
+    with Sockets(setup.sockets) as sockets:
+        for patch in setup.patches:
+            _patch(handle, patch)
+        for write in setup.writes:
+            _write(handle, write, sockets, loaded.descriptor)
+        reply = exchange().run(loaded.program_fd, request)
+        if reply.errno:
+            return reply
+        found = tuple(_read(handle, read) for read in setup.reads)
+        return reply._replace(cookies=sockets.cookies(), contents=found)
+
+
+def _write(handle: int, wanted: Write, sockets: Sockets, program_fd: Callable[[str], int]) -> None:
     """Puts an entry into a map of the object. Raises RunError, ObjectError."""
     target = Map(handle, wanted.map)
     if wanted.socket:
@@ -121,7 +138,7 @@ def _of_all_cpus(target: Map, value: bytes | tuple[bytes, ...]) -> bytes:
     return b"".join(one.ljust(size, b"\0") for one in values).ljust(size * cpus(), b"\0")
 
 
-def patch(handle: int, wanted: Patch) -> None:
+def _patch(handle: int, wanted: Patch) -> None:
     """Sets global variables that programs may write to. Raises RunError, ObjectError."""
     section = Map(handle, wanted.section)
     content = section.get(SECTION_KEY) or bytes(section.value_size)
@@ -132,7 +149,7 @@ def _patched(content: bytes, wanted: Patch) -> bytes:
     return content[: wanted.offset] + wanted.content + content[wanted.offset + len(wanted.content) :]
 
 
-def read(handle: int, wanted: Read) -> Contents:
+def _read(handle: int, wanted: Read) -> Contents:
     """What the map holds."""
     source = Map(handle, wanted.map)
     keys = tuple(source.keys()) if wanted.keys is None else wanted.keys

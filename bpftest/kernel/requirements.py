@@ -27,10 +27,10 @@ def kernel(wanted: str) -> str:
     As many numbers are compared as *wanted* has: 6.18.44 is ==6.18.
     """
     release = os.uname().release
-    have = _numbers(release)
+    have = (*_numbers(release), 0, 0)  # 7.0-rc1 is 7.0.0
     for comparison, version in _COMPARISON.findall(wanted):
         numbers = _numbers(version)
-        if not COMPARISONS[comparison](have[: len(numbers)], numbers[: len(have)]):
+        if not COMPARISONS[comparison](have[: len(numbers)], numbers):
             return f"needs kernel {comparison}{version}, this is {release}"
     return ""
 

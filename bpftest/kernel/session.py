@@ -10,10 +10,9 @@ import time
 from typing import TYPE_CHECKING
 
 from bpftest.errors import LoadError, ObjectError, ProgramError
-from bpftest.kernel import contents, libbpf
+from bpftest.kernel import libbpf
 from bpftest.kernel.door import Loading, LoadReport, Reply, Request
 from bpftest.kernel.run import exchange
-from bpftest.kernel.sockets import Sockets
 from bpftest.reading import read_regular
 
 if TYPE_CHECKING:
@@ -55,21 +54,11 @@ class Session:
             request = request._replace(timeout_s=deadline - time.monotonic())
 
     def _run(self, request: Request) -> Reply:
-        setup = request.setup
-        if not any(setup):
+        if not any(request.setup):
             return exchange().run(self._loaded.program_fd, request)
-        handle = self._loaded.handle or 0
-        self._loaded.stateful = True  # what is put into maps stays there too, in those that programs cannot change
-        with Sockets(setup.sockets) as sockets:
-            for patch in setup.patches:
-                contents.patch(handle, patch)
-            for write in setup.writes:
-                contents.write(handle, write, sockets, self._loaded.descriptor)
-            reply = exchange().run(self._loaded.program_fd, request)
-            if reply.errno:
-                return reply
-            found = tuple(contents.read(handle, read) for read in setup.reads)
-            return reply._replace(cookies=sockets.cookies(), contents=found)
+        from bpftest.kernel.contents import run_in_state  # only for suites with maps, globals or sockets
+
+        return run_in_state(self._loaded, request)
 
     def _load_again(self) -> None:
         self._loaded.close()
@@ -86,7 +75,7 @@ class Session:
         self._loaded.close()
 
 
-class _Loaded:
+class Loaded:
     """An open bpf_object, its program's fd and what the kernel said of it."""
 
     __slots__ = ("handle", "link", "program_fd", "report", "stateful")
@@ -108,6 +97,7 @@ class _Loaded:
         return descriptor
 
     def close(self) -> None:
+        """Detaches, and gives program and maps back to the kernel."""
         if self.link is not None:
             libbpf.library().bpf_link__destroy(self.link)
             self.link = None
@@ -116,7 +106,7 @@ class _Loaded:
             self.handle = None
 
 
-def _load(loading: Loading, content: bytes) -> _Loaded:
+def _load(loading: Loading, content: bytes) -> Loaded:
     """Opens the object and loads what *loading* names. A refusal by the kernel is in the report."""
     with libbpf.uninterrupted():
         loaded = _loaded_with(loading.log_level, loading, content)
@@ -128,10 +118,10 @@ def _load(loading: Loading, content: bytes) -> _Loaded:
         return _loaded_with(loading.log_level | BPF_LOG_LEVEL1, loading, content)
 
 
-def _loaded_with(log_level: int, loading: Loading, content: bytes) -> _Loaded:
+def _loaded_with(log_level: int, loading: Loading, content: bytes) -> Loaded:
     library = libbpf.library()
     libbpf.warnings()
-    loaded = _Loaded(_open(loading.path, content))
+    loaded = Loaded(_open(loading.path, content))
     try:
         program = _choose(loaded, loading)
         stateful = False
@@ -140,7 +130,10 @@ def _loaded_with(log_level: int, loading: Loading, content: bytes) -> _Loaded:
             library.bpf_map__set_pin_path(handle, None)
             stateful = stateful or not library.bpf_map__map_flags(handle) & BPF_F_RDONLY_PROG
         loaded.stateful = stateful
-        contents.set_constants(loaded.handle or 0, loading.constants)
+        if loading.constants:
+            from bpftest.kernel.contents import set_constants
+
+            set_constants(loaded.handle or 0, loading.constants)
         log = _log_buffer()
         library.bpf_program__set_log_level(program, log_level | BPF_LOG_STATS)
         library.bpf_program__set_log_buf(program, ctypes.addressof(log), LOG_SIZE)
@@ -210,7 +203,7 @@ def _killer(content: bytes) -> int:
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
-def _choose(loaded: _Loaded, loading: Loading) -> int:
+def _choose(loaded: Loaded, loading: Loading) -> int:
     """Marks for loading only what *loading* names; gives the handle of the program itself."""
     library = libbpf.library()
     chosen: int | None = None
@@ -242,7 +235,7 @@ def _attached(program: int, loading: Loading) -> int:
     return link
 
 
-def _walk(following: Callable[..., int | None], loaded: _Loaded) -> Iterator[int]:
+def _walk(following: Callable[..., int | None], loaded: Loaded) -> Iterator[int]:
     handle = following(loaded.handle, None)
     while handle:
         yield handle

@@ -17,12 +17,14 @@ class Cache:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._known = _read(path)
+        self._known: dict[str, str] | None = None  # not read yet: a suite without expressions never does
         self._used: dict[str, str] = {}
         self._is_new = False
 
     def get(self, key: str) -> tuple[bytes, str] | None:
         """(bytes, link) as they were put under *key*, or None."""
+        if self._known is None:
+            self._known = _read(self.path)
         entry = self._known.get(key)
         if not isinstance(entry, str):
             return None
@@ -38,7 +40,9 @@ class Cache:
 
     def put(self, key: str, data: bytes, link: str = "") -> None:
         """Keep *data* and *link* under *key*."""
-        self._known[key] = self._used[key] = f"{link} {data.hex()}"
+        self._used[key] = f"{link} {data.hex()}"
+        if self._known is not None:
+            self._known[key] = self._used[key]
         self._is_new = True
 
     def save(self) -> None:
