@@ -19,13 +19,13 @@ def retval(want: Written, context: Context) -> Check:
     prog_type = context.prog_type
     values = [want[index] for index in range(len(want.value))] if isinstance(want.value, list) else [want]
     codes = [placed(one, prog_type.return_code) for one in values]
-    expected = " or ".join(prog_type.code_text(code) for code in codes)
 
     def check(observation: Observation) -> Finding:
         reply = reply_of(observation)
         actual = reply.retval
         if actual in codes:
             return Finding("retval", prog_type.code_text(actual))
+        expected = " or ".join(prog_type.code_text(code) for code in codes)
         mismatch = Mismatch("retval", expected, prog_type.code_text(actual))
         return Finding("retval", mismatches=(mismatch,), excerpt=excerpt(want))
 

@@ -88,6 +88,7 @@ _OBJECT = _PROGRAM = _MAP = c_void_p
 
 _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "libbpf_version_string": (c_char_p, ()),
+    "libbpf_strerror": (c_int, (c_int, c_char_p, c_size_t)),
     "libbpf_set_print": (c_void_p, (_PRINT,)),
     "bpf_object__open_mem": (_OBJECT, (c_char_p, c_size_t, POINTER(ObjectOpenOpts))),
     "bpf_object__load": (c_int, (_OBJECT,)),
@@ -211,6 +212,13 @@ def uninterrupted() -> Iterator[None]:
 def last_errno() -> int:
     """errno of the last call; libbpf 1.x sets it for every failure."""
     return ctypes.get_errno()
+
+
+def error_text(number: int) -> str:
+    """An errno in words; libbpf has some of its own, from 4000 on (enum libbpf_errno)."""
+    text = ctypes.create_string_buffer(256)
+    library().libbpf_strerror(number, text, len(text))
+    return text.value.decode("utf-8", "replace")
 
 
 def unshare(flags: int) -> int:

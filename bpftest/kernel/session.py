@@ -66,7 +66,7 @@ class Session:
         report = self._loaded.report
         if report.errno:
             raise ProgramError(
-                f"loading '{self._loading.program}' again failed: {os.strerror(report.errno)}",
+                f"loading '{self._loading.program}' again failed: {libbpf.error_text(report.errno)}",
                 text=report.log or report.libbpf,
             )
 
@@ -154,7 +154,9 @@ def _open(path: str, content: bytes) -> int:
     handle: int | None = libbpf.library().bpf_object__open_mem(content, len(content), ctypes.byref(options))
     if not handle:
         failed = libbpf.last_errno()
-        raise ObjectError(f"{path}: libbpf cannot open this object: {os.strerror(failed)}", text=libbpf.warnings())
+        raise ObjectError(
+            f"{path}: libbpf cannot open this object: {libbpf.error_text(failed)}", text=libbpf.warnings()
+        )
     return handle
 
 

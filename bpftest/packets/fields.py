@@ -142,8 +142,6 @@ def _derived_last(
 ) -> tuple[FieldDifference, ...]:
     """The differences, those that only follow from others marked and at the end."""
     follows = [one for one in found if all(_is_computed(one.name, side, link) for side in (expected, actual))]
-    if len(follows) == len(found):
-        return tuple(found)
     return (*(one for one in found if one not in follows), *(one._replace(derived=True) for one in follows))
 
 

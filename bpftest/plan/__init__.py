@@ -27,7 +27,7 @@ from bpftest.plan.request import (
     run_of,
     with_family,
 )
-from bpftest.plan.setup import State, state_of
+from bpftest.plan.setup import State, has_state, state_of
 from bpftest.suite.parse import InvalidSuiteFile
 
 if TYPE_CHECKING:
@@ -93,43 +93,54 @@ class _Planning:
         self.faults: list[SuiteError] = []
         self._objects = objects
         self._scope = scope
-        self._targets: dict[int, Target] = {}
+        self._targets: dict[int, tuple[Target, Context | None]] = {}
         self._btfs: dict[bytes, Btf] = {}
 
     def job(self, case: Case) -> Job:
         """The job of *case*; it means nothing if a mistake was found."""
-        found = self._target(case.program)
-        prog_type = found.prog_type
-        if prog_type is None:
+        found, context = self._target(case.program)
+        if context is None:
             return Job(case, (), problem=found.problem)
         self._try(case.here, _refuse_company, case)
         if any(key in case.expect for key in ON_LOADING):
-            checks = self._checks(case, Context(prog_type, self._scope))
-            return Job(case, checks, prog_type, _with_log(found.loading, case), problem=found.problem)
-        mistakes = len(self.faults)
-        context = self._context(found, prog_type)
+            loading = _with_log(found.loading, case)
+            return Job(case, self._checks(case, context), context.prog_type, loading, problem=found.problem)
+        return self._run_job(case, found, context)
+
+    def _run_job(self, case: Case, found: Target, context: Context) -> Job:
+        """The job of a case that runs its program. A step that has nothing to look at is not taken."""
+        prog_type, mistakes = context.prog_type, len(self.faults)
         given = self._try(case.here, packet_of, case, prog_type, self._scope)
         ctx = self._try(case.here, given_ctx, case, prog_type, context.types) or Given()
-        flags = self._try(case.here, flag_bits, case, prog_type) or 0
-        state = self._try(case.here, state_of, case, context) or State()
-        self._try(case.here, refuse_repeat, case, prog_type)
+        flags = self._try(case.here, flag_bits, case, prog_type) or 0 if case.flags else 0
+        state = self._try(case.here, state_of, case, context) or State() if has_state(case) else State()
+        if case.repeat > 1:
+            self._try(case.here, refuse_repeat, case, prog_type)
         ctx = with_family(ctx, prog_type, given)
         frame = framed(given, prog_type, ctx) if given else None
         run = run_of(frame, given, ctx)
         if len(self.faults) == mistakes:  # a rule would only repeat what is already said
             self._try(case.here, refuse_broken_rules, case, prog_type, run)
-        sockets = tuple(socket.name for socket in state.setup.sockets)
-        context = context._replace(struct=ctx.struct, sockets=sockets)
-        if given and frame:
-            context = context._replace(packet=given.data, link=frame.link)
+        checks = self._checks(
+            case,
+            context._replace(
+                packet=given.data if given else b"",
+                link=frame.link if frame else "",
+                struct=ctx.struct,
+                sockets=tuple(socket.name for socket in state.setup.sockets),
+            ),
+        )
         asked = request(case, prog_type, given, run, ctx, flags, state.setup)
         loading = _in_state(found.loading, state)
-        return Job(case, self._checks(case, context), prog_type, loading, asked, run, _refusals(case), found.problem)
+        return Job(case, checks, prog_type, loading, asked, run, _refusals(case), found.problem)
 
-    def _context(self, found: Target, prog_type: ProgType) -> Context:
+    def _context(self, found: Target) -> Context | None:
+        """What is the same for every case of a program; None if its type is not known."""
+        if found.prog_type is None:
+            return None
         programs = tuple(program.name for program in found.found.programs)
         return Context(
-            prog_type, self._scope, types=self._types(found), variables=found.found.variables, programs=programs
+            found.prog_type, self._scope, types=self._types(found), variables=found.found.variables, programs=programs
         )
 
     def _types(self, found: Target) -> Callable[[], Btf]:
@@ -150,17 +161,17 @@ class _Planning:
         found = (self._try(case.expect[key], EXPECTATIONS[key], case.expect[key], context) for key in case.expect)
         return tuple(check for check in found if check is not None)
 
-    def _target(self, program: Program) -> Target:
+    def _target(self, program: Program) -> tuple[Target, Context | None]:
         """What *program* names, looked up once for the cases that share it."""
-        found = self._targets.get(id(program))
-        if found is None:
+        known = self._targets.get(id(program))
+        if known is None:
             try:
                 found = target(program, self._objects[object_key(program)])
             except SuiteError as error:
                 self.faults.append(error)
                 found = Target()
-            self._targets[id(program)] = found
-        return found
+            known = self._targets[id(program)] = found, self._context(found)
+        return known
 
     def _try(self, where: Written, step: Callable[..., Any], *arguments: Any) -> Any:
         try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import functools
+from typing import TYPE_CHECKING, NamedTuple
 
 from bpftest.errors import SuiteError
 from bpftest.expectations.output import sourced
@@ -143,9 +144,18 @@ def _ctx_in(prog_type: ProgType, run: Run) -> bytes | None:
     if prog_type.ctx is XDP_MD:
         # It is always given, and asked for: what comes back tells how much metadata was left. A data_end of 0 would
         # make the linear part empty: xdp_convert_md_to_buff, net/bpf/test_run.c.
-        members: dict[str, Any] = {"data_end": run.metadata + len(run.data_in), "data": run.metadata, **run.ctx}
-        return XDP_MD.encoded(members)
+        size = run.metadata + len(run.data_in)
+        return (
+            XDP_MD.encoded({"data_end": size, "data": run.metadata, **run.ctx})
+            if run.ctx
+            else _plain_xdp_md(size, run.metadata)
+        )
     return prog_type.ctx.encoded(run.ctx) if prog_type.ctx is not None and run.ctx else None
+
+
+@functools.cache
+def _plain_xdp_md(data_end: int, data: int) -> bytes:
+    return XDP_MD.encoded({"data_end": data_end, "data": data})
 
 
 def _ctx_size_out(case: Case, prog_type: ProgType) -> int:

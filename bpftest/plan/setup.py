@@ -25,6 +25,12 @@ class State(NamedTuple):
     programs: tuple[str, ...] = ()  # programs that must be loaded too, for prog arrays
 
 
+def has_state(case: Case) -> bool:
+    """Whether *case* says anything of sockets, maps or globals."""
+    said = case.sockets or case.maps or case.globals
+    return bool(said) or "maps" in case.expect or "globals" in case.expect
+
+
 def state_of(case: Case, context: Context) -> State:
     """What *case* says of sockets, maps and globals, and what its expectations read. Raises SuiteError."""
     sockets = sockets_of(case)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import re
 import subprocess
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ HEADERS = (
 STRUCTS = {
     "bpf_test_run_opts": libbpf.TestRunOpts,
     "bpf_object_open_opts": libbpf.ObjectOpenOpts,
+    "bpf_prog_load_opts": libbpf.ProgLoadOpts,
     "bpf_prog_info": libbpf.ProgInfo,
 }
 
@@ -69,7 +71,9 @@ def test_our_constants_are_those_of_the_headers(tmp_path: Path) -> None:
 
 
 def test_every_function_is_declared_with_as_many_arguments_as_its_prototype_has() -> None:
-    headers = "".join(Path(f"/usr/include/bpf/{name}").read_text(encoding="utf-8") for name in ("bpf.h", "libbpf.h"))
+    headers = "".join(
+        Path(f"/usr/include/bpf/{name}").read_text(encoding="utf-8") for name in ("bpf.h", "btf.h", "libbpf.h")
+    )
     prototypes = dict(re.findall(r"LIBBPF_API [^;()]*?\b(\w+)\(([^;]*?)\)\s*;", headers))
 
     ours = {name: len(arguments) for name, (_, arguments) in libbpf._SIGNATURES.items()}
@@ -177,3 +181,11 @@ def test_warnings_are_told_in_their_order_and_without_the_advice_on_locked_memor
     say(libbpf.LIBBPF_WARN, b"libbpf: last\n")
 
     assert libbpf.warnings() == "libbpf: first\nlibbpf: last"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(errno.EACCES, "Permission denied"), (4001, "BPF object format invalid")],
+)
+def test_errors_of_libbpfs_own_have_words_too(number: int, text: str) -> None:
+    assert libbpf.error_text(number) == text

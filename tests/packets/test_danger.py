@@ -99,10 +99,12 @@ def test_no_field_of_any_layer_looks_a_name_up() -> None:
 def test_the_bytes_are_the_same_whatever_was_imported_before() -> None:
     texts = [*TEXTS, *DEFAULTS]
     modules = [module for module in layers.MODULES if module != "scapy.packet"]
-    alone = [audited([text])["made"][0] for text in texts[::40]]
+    some = [*texts[::40], "Ether()/IP()/UDP(dport=5353)", "IP()/IGMP()"]
+    alone = [audited([text])["made"][0] for text in some]
     first = audited(texts)["made"]
 
-    assert alone == first[::40]
+    assert all(bytes.fromhex(one) for one in first)
+    assert alone == [first[texts.index(text)] for text in some]
     assert audited(texts[::-1])["made"] == first[::-1]
     assert audited(texts, before=modules[::-1])["made"] == first
     assert audited(texts, before=["scapy.all", "scapy.layers.hsrp", "scapy.contrib.ospf"])["made"] == first
@@ -175,5 +177,7 @@ def test_scapy_is_as_it_was_after_a_packet() -> None:
     bytes_of("Ether()/IP()/UDP()")
     with pytest.raises(ZeroDivisionError), sealed():
         raise ZeroDivisionError
+    with sealed(), pytest.raises(ValueError, match="'example.com' is not an address"):
+        Net("example.com/8")
 
     assert state() == before

@@ -25,6 +25,7 @@ COUNTED = bytes(range(40))
         (b"\x45\x00\x12", b"\x46\x11\x13", b"\xff\x00\xf0", Rows((Row(0, "45 ** 1*", "46 11 13", "^^"),))),
         (b"\x45\x00\x12", b"\x45\x11\x13", b"\xff\x00\xf0", Rows(())),
         (b"\x45", b"\x45\x01", b"\x00", Rows((Row(0, "**", "45 01", "   ^^"),))),
+        (b"\x45", b"\x48", b"\xf8", Rows((Row(0, "45", "48", "^^"),))),
         (b"\xff", b"\xef", b"\x1f", Rows((Row(0, "ff", "ef", "^^"),))),
         (
             bytes(16),

@@ -210,6 +210,7 @@ HOSTILE = [
     "IP()" + "/IP()" * 100_000,
     "IP(" * 40 + ")" * 40,
     "Raw(" * 30 + "b''" + ")" * 30,
+    "/".join(["Dot3()"] * 9),
     "/".join(["Dot3()"] * 60),
     "/".join(["EAPOL_KEY()"] * 60),
     "DNS(qd=" * 20 + "b''" + ")" * 20,
@@ -263,6 +264,10 @@ def test_what_is_no_python_is_no_expression(text: str, span: tuple[int, int]) ->
         packet(text, SCOPE)
 
     assert refused.value.span == span
+
+
+def test_eight_layers_that_measure_their_payload_are_built_in_time() -> None:
+    assert len(packet("/".join(["EAPOL_KEY()"] * 8), SCOPE).data) > 8 * 80
 
 
 def test_the_longest_packet_is_allowed_in_every_form() -> None:

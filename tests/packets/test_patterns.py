@@ -65,6 +65,7 @@ def test_the_second_header_of_a_kind_can_be_ignored() -> None:
         (Pattern(b"\x10\x20", b"\xf0\xff"), b"\x1f", False),
         (Pattern(b"\x10\x20", b"\xf0\xff", prefix=True), b"\x1f\x20\x00", True),
         (Pattern(b"\x00", b"\x00"), b"\xff", True),
+        (Pattern(b"\x00\x20", b"\x00\xff"), b"\x20", False),
         (Pattern(b""), b"", True),
     ],
 )
@@ -94,6 +95,12 @@ def test_only_as_much_as_a_prefix_has_is_compared() -> None:
             "did you mean IP.chksum?",
         ),
         ({"scapy": "IP()", "ignore": ["Ip.ttl"]}, ("ignore", 0, None), "there is no layer Ip", "did you mean IP?"),
+        (
+            {"scapy": "IP()", "ignore": ["IP.ttl", "IP.ids"]},
+            ("ignore", 1, None),
+            "IP has no field ids",
+            "did you mean IP.id?",
+        ),
         ({"scapy": "IP()", "ignore": ["IP[2]"]}, ("ignore", 0, None), "the packet has no IP[2]", "it is IP"),
         ({"scapy": "IP()", "ignore": ["ttl"]}, ("ignore", 0, None), "there is no layer ttl", ""),
         (
