@@ -17,6 +17,7 @@ from bpftest.packets.sources import Scope
 from bpftest.plan.ctx import Given, given_ctx
 from bpftest.plan.program import Object, Objects, Target, object_key, target
 from bpftest.plan.request import (
+    built,
     flag_bits,
     framed,
     packet_of,
@@ -99,7 +100,9 @@ class _Planning:
     def job(self, case: Case) -> Job:
         """The job of *case*; it means nothing if a mistake was found."""
         found, context = self._target(case.program)
-        if context is None:
+        if context is None:  # what can be told without a program type
+            if case.packet is not None:
+                self._try(case.here, built, case.packet, self._scope)
             return Job(case, (), problem=found.problem)
         self._try(case.here, _refuse_company, case)
         if any(key in case.expect for key in ON_LOADING):

@@ -42,10 +42,15 @@ def packet_of(case: Case, prog_type: ProgType, scope: Scope) -> Packet | None:
     if case.packet is None:
         hint = "say 'packet:', such as Ether()/IP()/UDP()"
         raise SuiteError("no packet to run the program on", hint, case.here["name"].key_place())
+    return built(case.packet, scope)
+
+
+def built(source: Written, scope: Scope) -> Packet:
+    """The packet that *source* says. Raises SuiteError, at its place."""
     try:
-        return packet(case.packet.value, scope)
+        return packet(source.value, scope)
     except SourceError as error:
-        raise sourced(error, case.packet) from None
+        raise sourced(error, source) from None
 
 
 def framed(given: Packet, prog_type: ProgType, ctx: Given) -> Frame:

@@ -177,7 +177,7 @@ def test_scapy_is_as_it_was_after_a_packet() -> None:
     bytes_of("Ether()/IP()/UDP()")
     with pytest.raises(ZeroDivisionError), sealed():
         raise ZeroDivisionError
-    with sealed(), pytest.raises(ValueError, match="'example.com' is not an address"):
+    with sealed(), pytest.raises(ValueError, match=r"'example.com' is not an address"):
         Net("example.com/8")
 
     assert state() == before

@@ -125,9 +125,9 @@ def test_an_unknown_variable_is_told_at_its_place_with_what_was_meant() -> None:
         "  |       IP(ttl=$ttl)\n"
         "  |              ^^^^\n"
         "  hint: known here: port, code; a dollar sign itself is $$\n"
-        "suite.yaml:8:22: unknown variable 'coed'\n"
+        "suite.yaml:8:23: unknown variable 'coed'\n"
         '  |     expect: {retval: "$coed"}\n'
-        "  |                      ^^^^^^^\n"
+        "  |                       ^^^^^\n"
         "  hint: did you mean '$code'?\n"
     )
 
