@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from bpftest import __version__
 from bpftest.commands import COMMANDS
+from bpftest.commands.exits import BROKEN_PIPE, INTERNAL, SIGNALS, message
 from bpftest.errors import BpftestError
 
 if TYPE_CHECKING:
@@ -29,20 +31,43 @@ exit codes:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command that *argv* (without the program's name) says. Gives the exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _called(list(sys.argv[1:] if argv is None else argv))
+    except BrokenPipeError:  # what reads our output has gone: `bpftest list | head`
+        _silence()
+        return BROKEN_PIPE
+    except KeyboardInterrupt as signal:
+        return SIGNALS.get(str(signal), SIGNALS["SIGINT"])
+    except Exception:  # noqa: BLE001 - whatever else comes up here is a bug
+        return _bug()
+    return code
+
+
+def _called(arguments: list[str]) -> int:
     try:
         options = _parser(arguments).parse_args(arguments)
-        command = import_module(f"bpftest.commands.{options.command}")
-        code: int = command.run(options)
+        code: int = import_module(f"bpftest.commands.{options.command}").run(options)
     except BpftestError as error:
-        print(_message(error), file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:  # what reads our output has gone: `bpftest list | head`
-        sys.stderr.close()
-        return 1
-    except KeyboardInterrupt as signal:
-        return 143 if str(signal) == "SIGTERM" else 130
+        print(message(error), file=sys.stderr)
+        code = error.exit_code
+    finally:
+        sys.stdout.flush()
     return code
+
+
+def _silence() -> None:
+    """Nothing is written any more, at the end of the process too, where Python would say that it cannot."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+
+
+def _bug() -> int:
+    import traceback
+
+    traceback.print_exc()
+    print("error: internal error; please report it with what stands above", file=sys.stderr)
+    return INTERNAL
 
 
 def _parser(arguments: list[str]) -> argparse.ArgumentParser:
@@ -57,12 +82,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     called = next((argument for argument in arguments if argument in COMMANDS), None)
     for name, text in COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
         if name == called:
             import_module(f"bpftest.commands.{name}").arguments(command)
     return parser
-
-
-def _message(error: BpftestError) -> str:
-    text = f"error: {error}"
-    return f"{text}\n  = help: {error.hint}" if error.hint else text

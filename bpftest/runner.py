@@ -12,7 +12,7 @@ from bpftest.kernel.door import Loading, LoadReport, Observation, Reply, Request
 from bpftest.verdicts import errored, judged, load_refusal, run_refusal, skipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from bpftest.events import CaseFinished
     from bpftest.expectations import Check
@@ -45,7 +45,7 @@ class Kernel(Protocol):
         """Why the kernel test-runs no programs of this type (enum bpf_prog_type); "" if it does, as a probe tells."""
 
 
-def run_suite(plan: Plan, chosen: frozenset[str], kernel: Kernel) -> Iterator[Event]:
+def run_suite(plan: Plan, chosen: frozenset[str], kernel: Kernel) -> Generator[Event, None, None]:
     """The events of one suite; only the cases named in *chosen* run."""
     started = time.perf_counter()
     path = plan.suite.path
@@ -122,12 +122,16 @@ def _refuse_errors(job: Job, observation: Observation) -> None:
     if reply is None:
         return
     if reply.timed_out:
-        raise CaseTimeout(
-            f"the run was interrupted after {job.case.timeout_s:g} s",
-            f"the program ran {job.case.repeat} times at most; give 'timeout:' or a smaller 'repeat:'",
-        )
+        raise _timeout(job)
     if reply.errno and "errno" not in job.case.expect and reply.errno not in job.refusals:
         raise run_refusal(job, reply)
+
+
+def _timeout(job: Job) -> CaseTimeout:
+    case = job.case
+    place = case.here["timeout"].place() if "timeout" in case.here else None
+    fewer = f" or a 'repeat:' of less than {case.repeat:,}" if case.repeat > 1 else ""
+    return CaseTimeout(f"interrupted after {case.timeout_s:g} s", f"give a longer 'timeout:'{fewer}", place)
 
 
 class _Sessions:

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 # What an errno of BPF_PROG_RUN says where none of the type's rules tells why.
 RUN_HINTS = {
-    "EINVAL": "the kernel refuses something in packet, ctx, repeat or flags for this program type",
+    "EINVAL": "this kernel does not take this packet, ctx, repeat or flags for this type",
     "E2BIG": "the ctx is longer than the kernel's struct",
+    "EFAULT": "of tracing programs, the kernel test-runs fentry, fexit and fmod_ret alone",
     "ENOMEM": "the packet does not fit, or the kernel is out of memory",
     "EMSGSIZE": "the packet is longer than this kernel takes",
     "ENODEV": "ctx names an interface that is not in bpftest's network namespace",
+    "EBADMSG": "after the run, skb->csum was wrong",
+    "EINTR": "a signal ended it",
+    "ENOTSUPP": "this kernel has no test run for the type",
 }
 # What an errno of BPF_PROG_LOAD says when the verifier has no words for it.
 LOAD_HINTS = {
@@ -102,13 +106,10 @@ def load_refusal(job: Job, report: LoadReport) -> LoadError:
 def run_refusal(job: Job, reply: Reply) -> RunError:
     """Why BPF_PROG_RUN failed, by the field of the suite that caused it."""
     name = errno_name(reply.errno)
-    why = [(text, key) for text, key in _broken_rules(job, name)]
-    what = f"the kernel refuses the run with {errno_text(reply.errno)}"
-    hint = f"to test the refusal, expect 'errno: {name}'"
-    if not why:
-        return RunError(f"{what}. {RUN_HINTS.get(name, '')}".rstrip(". "), hint, job.case.here["name"].place())
+    why = _broken_rules(job, name) or [(RUN_HINTS.get(name, errno_text(reply.errno)), "name")]
     texts = "; or ".join(text for text, _ in why)
-    return RunError(f"{what}. {texts}", hint, rule_place(job.case, why[0][1]))
+    hint = f"to test the refusal, expect 'errno: {name}'"
+    return RunError(f"the kernel refuses the run ({name}): {texts}", hint, rule_place(job.case, why[0][1]))
 
 
 def _broken_rules(job: Job, errno_name: str) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 MAX_SHOWN = 60  # characters of a text of the user's
-MAX_GUESSED = 1000  # names to look through
+MAX_GUESSED = 5000  # names to look through; beyond, it would take a second
 
 
 def shown(text: str) -> str:
@@ -20,7 +20,8 @@ def meant(name: str, known: Collection[str]) -> str:
 
     if len(known) > MAX_GUESSED or len(name) > MAX_SHOWN:
         return ""
-    plain = {_plain(one): one for one in known}
+    # To compare texts takes time that grows with their lengths, and nobody means a name that is longer than this.
+    plain = {_plain(one): one for one in known if len(one) <= MAX_SHOWN}
     close = get_close_matches(_plain(name), plain, 1)
     return plain[close[0]] if close else ""
 

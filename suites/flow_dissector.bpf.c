@@ -56,17 +56,17 @@ struct dissect_place {
 	__be16 ethertype;
 };
 
-struct gre_fixed_header { /* what comes after it depends on the flags */
+struct dissect_gre { /* what comes after it depends on the flags */
 	__be16 flags;
 	__be16 ethertype;
 };
 
-struct port_pair {
+struct dissect_ports {
 	__be16 source;
 	__be16 dest;
 };
 
-struct quic_header {
+struct dissect_quic {
 	__u8 first;
 	union {
 		__be16 short_cid[2]; /* of a short header: the first half of the connection ID */
@@ -192,7 +192,7 @@ static __always_inline int enter(struct __sk_buff *skb, struct dissect_place *pl
 
 static __always_inline int read_gre(struct __sk_buff *skb, struct dissect_place *place)
 {
-	struct gre_fixed_header *gre = header(skb, place->at, sizeof(*gre));
+	struct dissect_gre *gre = header(skb, place->at, sizeof(*gre));
 	__u32 size = sizeof(*gre);
 	struct ethhdr *eth;
 
@@ -219,7 +219,7 @@ static __always_inline int read_gre(struct __sk_buff *skb, struct dissect_place 
 static __always_inline void read_quic(struct __sk_buff *skb, __u64 at)
 {
 	struct bpf_flow_keys *keys = skb->flow_keys;
-	struct quic_header *quic = header(skb, at, sizeof(*quic));
+	struct dissect_quic *quic = header(skb, at, sizeof(*quic));
 
 	if (!quic || !(quic->first & QUIC_FIXED))
 		return;
@@ -238,7 +238,7 @@ static __always_inline void read_quic(struct __sk_buff *skb, __u64 at)
 static __always_inline int read_ports(struct __sk_buff *skb, struct dissect_place *place)
 {
 	struct bpf_flow_keys *keys = skb->flow_keys;
-	struct port_pair *ports = header(skb, place->at, sizeof(*ports));
+	struct dissect_ports *ports = header(skb, place->at, sizeof(*ports));
 
 	if (!ports)
 		return BPF_FLOW_DISSECTOR_CONTINUE;

@@ -1,12 +1,19 @@
-"""Which tests can run here: one marked ``kernel`` that cannot fails in CI, and is left out with a word elsewhere."""
+"""Which tests can run here, and BPF programs for them, compiled once into a cache of the tests' own.
+
+A test marked ``kernel`` that cannot run fails in CI, and is left out with a word elsewhere.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from bpftest.kernel.compile import compiled
+
+PROGRAMS = Path(__file__).parent / "programs"
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_BPF": 39}  # bits, as in linux/capability.h
 
 DESELECTED = pytest.StashKey[str]()
@@ -42,3 +49,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Say at the end what was left out."""
     if line := config.stash.get(DESELECTED, ""):
         terminalreporter.write_line(line, yellow=True)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+
+
+@pytest.fixture
+def build() -> Callable[..., str]:
+    """The object of a program of tests/programs, as: build("state", "-DGLOBAL")."""
+    return lambda name, *cflags: compiled(str(PROGRAMS / f"{name}.bpf.c"), cflags)

@@ -1,4 +1,4 @@
-"""Exit codes beyond those of the errors, and what every command says of invalid suites."""
+"""Exit codes beyond those of the errors, and what commands say on stderr."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Iterable
     from typing import TextIO
 
+    from bpftest.collect import Collection
+    from bpftest.errors import BpftestError
     from bpftest.events import InvalidSuite
     from bpftest.reporters import Reporter
 
@@ -17,7 +20,9 @@ PASSED = 0
 FAILED = 1
 INVALID = 3
 EMPTY = 5
+INTERNAL = 70
 SIGNALS = {"SIGINT": 130, "SIGTERM": 143}
+BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE has ended
 
 
 def console_on(out: TextIO, mode: str = "auto", verbosity: int = 0) -> Reporter:
@@ -34,8 +39,25 @@ def console_on(out: TextIO, mode: str = "auto", verbosity: int = 0) -> Reporter:
     )
 
 
+def message(error: BpftestError) -> str:
+    """What a command says of an error that ends it."""
+    text = f"error: {error}"
+    return f"{text}\n  = help: {error.hint}" if error.hint else text
+
+
 def show_invalid(invalid: Iterable[InvalidSuite], mode: str = "auto") -> None:
     """Prints all mistakes of the files to stderr."""
     show = console_on(sys.stderr, mode)
     for event in invalid:
         show(event)
+
+
+def show_empty(collection: Collection, options: Namespace, kind: str = "error") -> None:
+    """Says on stderr why no case is selected. *kind*: error or note."""
+    said = [f"{option} {text!r}" for option, text in (("-k", options.keyword), ("-t", options.tag)) if text]
+    if collection.chosen:
+        cases = sum(len(one.suite.cases) for one in collection.chosen)
+        what, hint = f"none of {cases} cases matches {' and '.join(said)}", "`bpftest list -v` shows names and tags"
+    else:
+        what, hint = f"there is no suite in {' '.join(options.paths)}", "suites are files that end in .yaml or .yml"
+    print(f"{kind}: no case selected: {what}\n  = help: {hint}", file=sys.stderr)

@@ -6,7 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from bpftest.commands import selecting
-from bpftest.commands.exits import EMPTY, INVALID, show_invalid
+from bpftest.commands.exits import EMPTY, INVALID, PASSED, show_empty, show_invalid
+from bpftest.reporters.printable import shell_word, visible
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -26,22 +27,31 @@ def run(options: Namespace) -> int:
 
     collection = collect(options)
     lines = [
-        f"{one.suite.path}::{case.name}{_details(case) if options.verbose else ''}\n"
+        f"{_shown(f'{one.suite.path}::{case.name}')}{_details(case) if options.verbose else ''}\n"
         for one in collection.chosen
         for case in one.suite.cases
         if case.name in one.names
     ]
-    sys.stdout.write("".join(lines))
+    # Names may hold what the terminal's encoding has not; suites are UTF-8, so this is what `bpftest run` will get.
+    sys.stdout.buffer.write("".join(lines).encode())
     if collection.invalid:
         show_invalid(collection.invalid)
         return INVALID
-    return 0 if lines else EMPTY
+    if not lines:
+        show_empty(collection, options)
+        return EMPTY
+    return PASSED
+
+
+def _shown(case_id: str) -> str:
+    """*case_id* itself; as a shell takes it where it holds what would steer the terminal or end the line."""
+    return case_id if visible(case_id) == case_id else shell_word(case_id)
 
 
 def _details(case: Case) -> str:
     details = [f"line {case.here.place().line}"]
     if case.tags:
-        details.append("tags " + " ".join(case.tags))
+        details.append(f"tags {visible(' '.join(case.tags))}")
     if case.skip:
-        details.append(f"skip: {case.skip}")
+        details.append(f"skip: {visible(case.skip)}")
     return "   (" + "; ".join(details) + ")"

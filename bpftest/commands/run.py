@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from bpftest.commands import selecting
-from bpftest.commands.exits import EMPTY, FAILED, INVALID, PASSED, SIGNALS, console_on, show_invalid
+from bpftest.commands.exits import EMPTY, FAILED, INVALID, PASSED, SIGNALS, console_on, show_empty, show_invalid
 from bpftest.errors import HostError
 from bpftest.events import CaseFinished, Outcome, RunFinished
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterable, Iterator
-    from types import FrameType
 
-    from bpftest.collect import Collection
     from bpftest.events import Event, InvalidSuite
+    from bpftest.executors.interrupts import Interrupts
     from bpftest.plan import Plan
     from bpftest.reporters import Reporter
+
+    Planned = list[tuple[Plan, frozenset[str]]]  # with the names of the cases that are meant, at least one
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -49,35 +49,51 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Reads and plans all suites, then runs them. Gives the exit code."""
+    from bpftest.executors.interrupts import Interrupts
+
+    reporters = _files(options)
+    with Interrupts() as interrupts:
+        try:
+            planned, invalid = _planned(options)
+        except KeyboardInterrupt as signal:
+            print(f"interrupted by {signal} before the first case", file=sys.stderr)
+            return _report(_nothing_ran(str(signal)), reporters)
+        if invalid:
+            show_invalid(invalid, options.color)
+            _report(_refused(invalid), reporters)
+            return INVALID
+        if not planned:
+            _report(_nothing_ran(), reporters)
+            return PASSED if options.allow_empty else EMPTY
+        return _run(planned, options, reporters, interrupts)
+
+
+def _planned(options: Namespace) -> tuple[Planned, tuple[InvalidSuite, ...]]:
+    """What is to run, and the suites because of which nothing can."""
     from bpftest.collect import collect, plans
 
-    signal.signal(signal.SIGTERM, _terminated)
     collection = collect(options)
     made, unplannable = plans(collection.chosen)
     invalid = (*collection.invalid, *unplannable)
-    reporters = _files(options)
     if invalid:
-        show_invalid(invalid, options.color)
-        _report(_nothing_ran(invalid), reporters)
-        return INVALID
+        return [], invalid
     if not collection.cases:
-        print("error: no case selected\n  = help: bpftest list shows what there is", file=sys.stderr)
-        return PASSED if options.allow_empty else EMPTY
-    return _run(made, collection, options, reporters)
+        show_empty(collection, options, "note" if options.allow_empty else "error")
+    return [(plan, one.names) for plan, one in zip(made, collection.chosen, strict=True) if one.names], ()
 
 
-def _run(made: Iterable[Plan], collection: Collection, options: Namespace, reporters: list[Reporter]) -> int:
+def _run(planned: Planned, options: Namespace, reporters: list[Reporter], interrupts: Interrupts) -> int:
     from bpftest.executors import local
 
-    chosen = [(plan, one.names) for plan, one in zip(made, collection.chosen, strict=True) if one.names]
     try:
         local.prepare()
     except HostError as error:
         error.hint = error.hint or f"run: {_sudo()}"
-        _report(_without_host(chosen, error), reporters)
+        _report(_without_host(planned, error), reporters)
         raise
     console = console_on(sys.stdout, options.color, options.verbosity)
-    return _report(local.run(chosen, max_failures=1 if options.exitfirst else None), [console, *reporters])
+    events = local.run(planned, interrupts, max_failures=1 if options.exitfirst else None)
+    return _report(events, [console, *reporters])
 
 
 def _files(options: Namespace) -> list[Reporter]:
@@ -102,7 +118,15 @@ def _report(events: Iterable[Event], reporters: list[Reporter]) -> int:
     return code
 
 
-def _nothing_ran(invalid: tuple[InvalidSuite, ...]) -> Iterator[Event]:
+def _nothing_ran(interrupted: str = "") -> Iterator[Event]:
+    """The events of a run without a case."""
+    from bpftest.executors import local
+
+    yield local.run_started(0, 0)
+    yield RunFinished(0.0, interrupted)
+
+
+def _refused(invalid: tuple[InvalidSuite, ...]) -> Iterator[Event]:
     """The events of a run that did not begin because suites are invalid."""
     from bpftest.executors import local
 
@@ -111,15 +135,15 @@ def _nothing_ran(invalid: tuple[InvalidSuite, ...]) -> Iterator[Event]:
     yield RunFinished(0.0)
 
 
-def _without_host(chosen: list[tuple[Plan, frozenset[str]]], error: HostError) -> Iterator[Event]:
+def _without_host(planned: Planned, error: HostError) -> Iterator[Event]:
     """The events of a run that this machine does not allow: every case is an error, with the reason."""
     from bpftest.events import SuiteFinished, SuiteStarted
     from bpftest.executors import local
     from bpftest.runner import timestamp
     from bpftest.verdicts import errored
 
-    yield local.run_started(len(chosen), sum(len(names) for _, names in chosen))
-    for plan, names in chosen:
+    yield local.run_started(len(planned), sum(len(names) for _, names in planned))
+    for plan, names in planned:
         yield SuiteStarted(plan.suite.path, plan.suite.title, len(names), timestamp())
         for job in plan.jobs:
             if job.case.name in names:
@@ -140,11 +164,3 @@ def _sudo() -> str:
     else:
         words = [os.path.abspath(shutil.which(program) or program)]
     return shlex.join(["sudo", *words, *sys.argv[1:]])
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a run as Ctrl-C does."""
-
-
-def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise _Terminated("SIGTERM")

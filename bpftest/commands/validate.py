@@ -6,12 +6,15 @@ import sys
 from typing import TYPE_CHECKING
 
 from bpftest.commands import selecting
-from bpftest.commands.exits import EMPTY, INVALID, show_invalid
+from bpftest.commands.exits import EMPTY, FAILED, INVALID, PASSED, message, show_empty, show_invalid
+from bpftest.errors import CompileError
+from bpftest.reporters.printable import plain_lines
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterable
 
+    from bpftest.errors import BpftestError
     from bpftest.plan import Plan
 
 
@@ -27,19 +30,35 @@ def run(options: Namespace) -> int:
     collection = collect(options)
     made, unplannable = plans(collection.chosen)
     invalid = (*collection.invalid, *unplannable)
-    for what in _unchecked(made):
-        print(f"note: {what}", file=sys.stderr)
+    problems = _problems(made)
+    for problem in problems:
+        _show(problem)
     if invalid:
         show_invalid(invalid)
         return INVALID
+    if any(isinstance(problem, CompileError) for problem in problems):
+        return FAILED
+    if not collection.cases:
+        show_empty(collection, options)
+        return EMPTY
     print(f"{_counted(len(collection.chosen), 'suite')} valid, {_counted(collection.cases, 'case')}")
-    return 0 if collection.cases else EMPTY
+    return PASSED
 
 
-def _unchecked(made: Iterable[Plan]) -> list[str]:
-    """What could not be checked, and why: objects that are not built, sources that do not compile."""
-    problems = (job.problem for plan in made for job in plan.jobs if job.problem is not None)
-    return list(dict.fromkeys(f"{problem}; what depends on the program is not checked" for problem in problems))
+def _problems(made: Iterable[Plan]) -> tuple[BpftestError, ...]:
+    """Why programs could not be looked into, each reason once."""
+    found = {str(job.problem): job.problem for plan in made for job in plan.jobs if job.problem is not None}
+    return tuple(found.values())
+
+
+def _show(problem: BpftestError) -> None:
+    """A source that does not compile is an error; an object may not have been built yet, or clang is not here."""
+    if not isinstance(problem, CompileError):
+        print(f"note: {problem}; what depends on the program is not checked", file=sys.stderr)
+        return
+    print(message(problem), file=sys.stderr)
+    for line in plain_lines(problem.text):
+        print(f"  | {line}", file=sys.stderr)
 
 
 def _counted(number: int, noun: str) -> str:

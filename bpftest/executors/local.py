@@ -5,20 +5,22 @@ from __future__ import annotations
 import functools
 import os
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from bpftest import __version__
 from bpftest.errors import HostError
 from bpftest.events import CaseFinished, Outcome, RunFinished, RunStarted
-from bpftest.kernel import namespace, privileges
+from bpftest.kernel import libbpf, namespace, privileges
 from bpftest.kernel.session import Session
 from bpftest.progtypes import PROG_TYPES
 from bpftest.runner import run_suite, timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from bpftest.events import Event
+    from bpftest.executors.interrupts import Interrupts
     from bpftest.kernel.door import Loading
     from bpftest.plan import Plan
     from bpftest.suite.model import Requires
@@ -29,27 +31,46 @@ def prepare() -> None:
     missing = privileges.missing()
     if missing:
         raise HostError(f"running BPF programs needs {' and '.join(missing)}")
+    libbpf.library()
+    _jit()  # other network namespaces than the machine's first do not show it
     namespace.enter()
 
 
-def run(plans: Sequence[tuple[Plan, frozenset[str]]], max_failures: int | None = None) -> Iterator[Event]:
+def run(
+    plans: Sequence[tuple[Plan, frozenset[str]]], interrupts: Interrupts, max_failures: int | None = None
+) -> Iterator[Event]:
     """The events of a run of the named cases of each plan. Ends with RunFinished, after an interrupt too.
 
-    *max_failures*: how many cases may fail or error before no further one is run; None: all.
+    *interrupts*: signals wait while somebody has an event in hand. *max_failures*: how many cases may fail or error
+    before no further one is run; None: all.
     """
     started = time.perf_counter()
-    kernel = RunningKernel()
-    interrupted, failures = "", 0
-    yield run_started(len(plans), sum(len(names) for _, names in plans))
+    interrupted = ""
     try:
-        for event in (event for plan, names in plans for event in run_suite(plan, names, kernel)):
-            yield event
-            failures += isinstance(event, CaseFinished) and event.outcome in (Outcome.FAILED, Outcome.ERROR)
-            if failures == max_failures:
-                break
+        with closing(_events(plans, max_failures)) as events:
+            for event in events:
+                interrupts.hold()
+                yield event
+                interrupts.release()
+        interrupts.hold()
     except KeyboardInterrupt as signal:
-        interrupted = str(signal) or "SIGINT"
+        interrupts.hold()
+        interrupted = str(signal)
     yield RunFinished(time.perf_counter() - started, interrupted)
+
+
+def _events(plans: Sequence[tuple[Plan, frozenset[str]]], max_failures: int | None) -> Generator[Event, None, None]:
+    """The events up to the end, or to the failure that is one too many."""
+    yield run_started(len(plans), sum(len(names) for _, names in plans))
+    kernel = RunningKernel()
+    failures = 0
+    for plan, names in plans:
+        with closing(run_suite(plan, names, kernel)) as events:
+            for event in events:
+                yield event
+                failures += isinstance(event, CaseFinished) and event.outcome in (Outcome.FAILED, Outcome.ERROR)
+                if failures == max_failures:
+                    return
 
 
 def run_started(suites: int, cases: int) -> RunStarted:
@@ -67,6 +88,7 @@ def run_started(suites: int, cases: int) -> RunStarted:
     )
 
 
+@functools.cache
 def _jit() -> str:
     try:
         with open("/proc/sys/net/core/bpf_jit_enable", encoding="ascii") as setting:

@@ -22,12 +22,11 @@ if TYPE_CHECKING:
 
 def ctx(want: Written, context: Context) -> Check:
     """The named fields of the context after the run; no others are compared."""
-    kind = context.prog_type.ctx_kind
-    struct = context.prog_type.ctx
-    if kind not in KINDS or (struct is not None and not struct.returned):
-        name = context.prog_type.name
-        raise SuiteError(f"the kernel gives back no ctx for {name}", "leave it out of 'expect'", want.key_place())
-    return KINDS[kind](want, context)
+    prog_type = context.prog_type
+    if "ctx" not in prog_type.gives_back:
+        hint = f"what comes back: {', '.join(prog_type.gives_back)}"
+        raise SuiteError(f"the kernel gives back no ctx for {prog_type.name}", hint, want.key_place())
+    return KINDS[prog_type.ctx_kind](want, context)
 
 
 def _struct(want: Written, context: Context) -> Check:
@@ -71,7 +70,7 @@ def members_check(
 
 def _state(want: Written, _context: Context) -> Check:
     """The state of bpf_dummy_ops, which is written back."""
-    _only(want, ("state",))
+    _only(want, "state")
     wanted = want["state"].value
 
     def check(observation: Observation) -> Finding:
@@ -91,7 +90,7 @@ def _btf(want: Written, context: Context) -> Check:
 
     types, struct = context.types, context.struct
     if "hex" in want or not struct:
-        _only(want, ("hex",))
+        _only(want, "hex", "; fields by name need 'ctx: {struct: NAME, fields: ..}' in the case")
         expected = _hex(want["hex"])
 
         def differ(data: bytes) -> tuple[Difference, ...]:
@@ -124,11 +123,10 @@ def _hex(here: Written) -> bytes:
         raise error.at(here.part(error.span)) from None
 
 
-def _only(want: Written, known: tuple[str, ...]) -> None:
+def _only(want: Written, known: str, more: str = "") -> None:
     for key in want:
-        if key not in known:
-            hint = f"it has: {', '.join(known)}; fields by name need 'ctx: {{struct: NAME, fields: ..}}' in the case"
-            raise SuiteError(f"this ctx has no '{key}'", hint, want[key].key_place())
+        if key != known:
+            raise SuiteError(f"this ctx has no '{key}'", f"it has: {known}{more}", want[key].key_place())
 
 
 KINDS: dict[str, Callable[[Written, Context], Check]] = {"struct": _struct, "state": _state, "btf": _btf}

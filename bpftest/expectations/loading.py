@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bpftest.expectations.context import Check, Context
-    from bpftest.kernel.door import Observation
+    from bpftest.kernel.door import LoadReport, Observation
     from bpftest.suite.model import Written
 
 
@@ -25,9 +25,9 @@ def loads(want: Written, _context: Context) -> Check:
     def check(observation: Observation) -> Finding:
         report = observation.load
         if report.errno:
-            actual = f"{errno_text(report.errno)}; {last_line(report.log) or last_line(report.libbpf)}"
+            actual = f"{errno_text(report.errno)}: {_reason(report)}"
             return Finding("loads", mismatches=(Mismatch("loads", "true", actual),), excerpt=excerpt(want))
-        return finds("loads", "the program loads", report.log)
+        return finds("the program loads", report)
 
     return check
 
@@ -43,7 +43,7 @@ def load_error(want: Written, _context: Context) -> Check:
         if not report.errno:
             mismatch = Mismatch("load_error", expected, "none: the program loads")
             return Finding("load_error", mismatches=(mismatch,), excerpt=excerpt(want))
-        said = finds("load_error", errno_text(report.errno), report.log + "\n" + report.libbpf)
+        said = finds(errno_text(report.errno), report)
         if number in (None, report.errno):
             return said
         mismatch = Mismatch("errno", expected, errno_text(report.errno))
@@ -58,27 +58,38 @@ def last_line(log: str) -> str:
     return lines[-1].strip() if lines else ""
 
 
+def _reason(report: LoadReport) -> str:
+    """Why the kernel refuses, in the verifier's words; in libbpf's, whose first line tells, where it has none."""
+    return last_line(report.log) or report.libbpf.partition("\n")[0].removeprefix("libbpf: ")
+
+
 # print_verification_stats, kernel/bpf/verifier.c
-_STATISTICS = re.compile(r"processed \d+ insns|verification time|stack depth|mark_precise:|libbpf: ")
+_STATISTICS = re.compile(r"processed \d+ insns|verification time|stack depth|mark_precise:")
 
 
-def _log_check(want: Written) -> Callable[[str, str, str], Finding]:
-    texts = want.value.get("log", []) if isinstance(want.value, dict) else []
-    wanted = [texts] if isinstance(texts, str) else texts
-    searches = placed(want["log"], lambda _texts: [_search(text) for text in wanted]) if wanted else []
+def _log_check(want: Written) -> Callable[[str, LoadReport], Finding]:
+    """A check that the texts under `log` stand in the log, each behind the one before; told what *held* so far."""
+    searches = [(text.value, placed(text, _search)) for text in _texts(want)]
 
-    def check(key: str, held: str, log: str) -> Finding:
-        start = 0
-        for text, search in zip(wanted, searches, strict=True):
+    def check(held: str, report: LoadReport) -> Finding:
+        log = f"{report.log}\n{report.libbpf}"
+        start, behind = 0, ""
+        for text, search in searches:
             found = search.search(log, start)
             if not found:
-                behind = "" if start == 0 else f" behind '{wanted[wanted.index(text) - 1]}'"
-                mismatch = Mismatch("log", f"'{text}'{behind}", last_line(log) or "an empty log")
-                return Finding(key, held, (mismatch,), excerpt=excerpt(want))
-            start = found.end()
-        return Finding(key, held)
+                mismatch = Mismatch("log", f"'{text}'{behind}", _reason(report) or "an empty log")
+                return Finding(str(want.key), held, (mismatch,), excerpt=excerpt(want))
+            start, behind = found.end(), f" behind '{text}'"
+        return Finding(str(want.key), held)
 
     return check
+
+
+def _texts(want: Written) -> list[Written]:
+    if "log" not in want:
+        return []
+    log = want["log"]
+    return [log] if isinstance(log.value, str) else [log[index] for index in range(len(log.value))]
 
 
 def _search(text: str) -> re.Pattern[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from bpftest import maps as declarations
@@ -116,9 +117,7 @@ def _exactly(here: Written, declared: Declared, context: Context) -> Callable[[E
 def _entry(entry: Written, declared: Declared, context: Context) -> Compare:
     path = f"{declared.name}[{_written(entry['key'].value)}]"
     if entry.value.get("absent"):
-        return lambda value: iter(
-            () if value is None else (Mismatch(path, "no entry", _shown(value, declared, context)),)
-        )
+        return lambda value: _absent(value, declared, context, path)
     if "value" not in entry:
         hint = "give the value, or 'absent: true'"
         raise SuiteError("this entry does not say what is expected", hint, entry.place())
@@ -199,7 +198,7 @@ def _sum(want: Written, declared: Declared, context: Context, path: str) -> Call
     def _decoded(one: bytes) -> Any:
         if declared.value is not None:
             return decode(context.types(), declared.value, one)
-        return int.from_bytes(one, "little")
+        return int.from_bytes(one, sys.byteorder)
 
     try:
         tuple(compare(bytes(size)))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from bpftest.errors import SuiteError
+from bpftest.wording import meant
 
 Accept = Callable[[Any], Any]
 
@@ -40,7 +41,7 @@ def _not_a_number(name: str, value: Any, names: Collection[str]) -> SuiteError:
         return SuiteError(f"{name} takes one number, not {_shown(value)}", ONE_VALUE)
     if not isinstance(value, str) or not names:
         return SuiteError(f"{name} takes a number, not {_shown(value)}", "leave it out" if value is None else "")
-    close = near(value, names)
+    close = meant(value, names)
     some = ", ".join(list(names)[:NAMES_SHOWN])
     hint = f"did you mean '{close}'?" if close else f"write the number, or a name such as {some}"
     return SuiteError(f"{name} has no value called '{value}'", hint)
@@ -209,7 +210,7 @@ def dhcp_options(accepts: Mapping[str, Accept | None]) -> Accept:
 
 def _known(name: str, option: str, known: Collection[str]) -> None:
     if option not in known:
-        close = near(option, known)
+        close = meant(option, known)
         raise SuiteError(f"{name} has no option '{option}'", f"did you mean '{close}'?" if close else "")
 
 
@@ -232,15 +233,6 @@ def ascii_only(value: str) -> None:
     if not value.isascii():
         encoded = "".join(f"\\x{byte:02x}" for byte in value.encode())
         raise SuiteError("text that is not ASCII has no bytes of its own", f'write b"{encoded[:40]}"')
-
-
-def near(word: str, known: Collection[str]) -> str:
-    """The one of *known* that *word* is probably meant to be, or ""."""
-    from difflib import get_close_matches
-
-    by_lower = {one.lower(): one for one in known}
-    found = [word.lower()] if word.lower() in by_lower else get_close_matches(word.lower(), by_lower, 1)
-    return by_lower[found[0]] if found else ""
 
 
 def _shown(value: Any) -> str:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from bpftest.errors import SuiteError
 from bpftest.packets import layers, making
-from bpftest.packets.accepted import ascii_only, near
+from bpftest.packets.accepted import ascii_only
 from bpftest.packets.arithmetic import BITS_MAX, SIZE_MAX, combined, kind
 from bpftest.packets.headers import header
 from bpftest.packets.making import is_layer
 from bpftest.packets.parsing import parsed, span
 from bpftest.packets.sealed import sealed
 from bpftest.packets.shapes import shape
+from bpftest.wording import meant
 
 if TYPE_CHECKING:
     from scapy.packet import Packet as Layer
@@ -291,7 +292,7 @@ class _Expression:
             if one.arg is None:
                 self.wrong(one.value, "** cannot be used in a packet expression")
             if one.arg not in accepts:
-                close = near(one.arg, accepts) or cls.deprecated_fields.get(one.arg, ("",))[0]
+                close = meant(one.arg, accepts) or cls.deprecated_fields.get(one.arg, ("",))[0]
                 hint = f"did you mean {close}?" if close else f"its fields: {', '.join(accepts) or 'none'}"
                 self.wrong(one, f"{cls.__name__} has no field {one.arg}", hint)
             if one.arg in given:
@@ -348,7 +349,7 @@ VALUES: dict[type[ast.AST], Callable[[_Expression, Any], Any]] = {
 
 def _hint(name: str, known: Collection[str]) -> str:
     """What to write instead of the unknown *name*."""
-    close = near(name, known)
+    close = meant(name, known)
     return STRANGERS.get(name) or (f"did you mean {close}?" if close else "")
 
 

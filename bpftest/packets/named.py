@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from bpftest.errors import SuiteError
 from bpftest.packets import layers
-from bpftest.packets.accepted import near
 from bpftest.packets.dissection import Field, Header, headers, path
 from bpftest.packets.fields import FieldDifference
 from bpftest.packets.shapes import shape
 from bpftest.packets.shown import shown
 from bpftest.packets.sources import SourceError, hex_bytes
+from bpftest.wording import meant
 
 FieldChecks = Callable[[bytes, str], tuple[FieldDifference, ...]]  # of (data, link as in sources.Packet)
 
@@ -87,11 +87,11 @@ def _parsed(text: str) -> _Name:
         raise SuiteError(f"'{text}' is not the name of a field", "such as IP.ttl, IP[2].ttl for the second IP header")
     word, _, nth, field = match.groups()
     if word not in layers.LAYERS:
-        close = near(word, layers.LAYERS)
+        close = meant(word, layers.LAYERS)
         raise SuiteError(f"there is no layer {word}", f"did you mean {close}?" if close else "")
     accepts = shape(layers.layer(word)).accepts
     if field is not None and field not in accepts:
-        close = near(field, accepts)
+        close = meant(field, accepts)
         raise SuiteError(
             f"{word} has no field {field}",
             f"did you mean {word}.{close}?" if close else f"its fields: {', '.join(accepts)}",

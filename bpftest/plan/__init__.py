@@ -87,6 +87,10 @@ def _position(fault: SuiteError) -> tuple[int, int]:
     return (fault.place.line, fault.place.column) if fault.place else (0, 0)
 
 
+class _UnknownError(SuiteError):
+    """Whether this is a mistake cannot be told without the object, which has a problem of its own."""
+
+
 class _Planning:
     """The planning of one suite: what its cases share, and the mistakes found so far."""
 
@@ -121,7 +125,7 @@ class _Planning:
             self._try(case.here, refuse_repeat, case, prog_type)
         ctx = with_family(ctx, prog_type, given)
         frame = framed(given, prog_type, ctx) if given else None
-        run = run_of(frame, given, ctx)
+        run = run_of(case, frame, given, ctx, found.attach_type)
         if len(self.faults) == mistakes:  # a rule would only repeat what is already said
             self._try(case.here, refuse_broken_rules, case, prog_type, run)
         checks = self._checks(
@@ -152,6 +156,8 @@ class _Planning:
         def types() -> Btf:
             from bpftest.btf import Btf
 
+            if found.problem is not None:
+                raise _UnknownError("the object is not known")
             if not found.found.btf:
                 raise SuiteError("the object has no types (BTF)", "compile it with clang -g")
             if found.found.btf not in self._btfs:
@@ -179,6 +185,8 @@ class _Planning:
     def _try(self, where: Written, step: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return step(*arguments)
+        except _UnknownError:
+            return None
         except SuiteError as error:
             self.faults.append(error.at(where.part(error.span)))
             return None

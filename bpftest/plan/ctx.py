@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LOOPBACK_IFINDEX = 1  # include/net/flow.h: lo of every network namespace
 INTERFACES = ("ifindex", "ingress_ifindex")  # members that take an interface's name
 ARG = 8  # bytes of an argument
+# What `ctx` says for the kinds of context that are no struct of the kernel's.
+KEYS = {"args": ("args",), "state": ("state", "args"), "btf": ("struct", "fields", "hex")}
 
 
 class Given(NamedTuple):
@@ -34,10 +36,11 @@ def given_ctx(case: Case, prog_type: ProgType, types: Callable[[], Btf]) -> Give
     if case.ctx is None:
         if prog_type.ctx is not None and prog_type.ctx.required and "errno" not in case.expect:
             known = ", ".join(prog_type.ctx.settable)
-            raise SuiteError(f"{prog_type.name} needs a ctx", f"of {prog_type.ctx.struct} it takes: {known}")
+            hint = f"of {prog_type.ctx.struct} it takes: {known}"
+            raise SuiteError(f"{prog_type.name} needs a ctx", hint, case.here["name"].key_place())
         return Given()
     if not prog_type.ctx_kind:
-        raise SuiteError(f"{prog_type.name} takes no ctx", "leave it out", case.ctx.key_place())
+        raise prog_type.refusal("ctx").at(case.ctx.key_place())
     return KINDS[prog_type.ctx_kind](case.ctx, case, prog_type, types)
 
 
@@ -78,13 +81,13 @@ def _index(name: str, here: Written) -> int:
 
 
 def _args(ctx: Written, _case: Case, prog_type: ProgType, _types: Callable[[], Btf]) -> Given:
-    _refuse_others(ctx, prog_type, ("args",))
+    _refuse_others(ctx, prog_type)
     return Given(data=_arguments(ctx["args"]) or None)
 
 
 def _state(ctx: Written, _case: Case, prog_type: ProgType, _types: Callable[[], Btf]) -> Given:
     """The arguments of a struct_ops function; the first is a pointer to the state, or NULL where none is given."""
-    _refuse_others(ctx, prog_type, ("state", "args"))
+    _refuse_others(ctx, prog_type)
     arguments = _arguments(ctx["args"]) if "args" in ctx else b""
     state = None
     if "state" in ctx:
@@ -112,15 +115,18 @@ def _btf(ctx: Written, _case: Case, prog_type: ProgType, types: Callable[[], Btf
     from bpftest.packets.sources import SourceError, hex_bytes
     from bpftest.values import encode, struct_id
 
+    _refuse_others(ctx, prog_type)
     if "hex" in ctx:
-        _refuse_others(ctx, prog_type, ("hex",))
+        if len(ctx.value) > 1:
+            raise SuiteError("'hex' stands for the whole ctx", "leave out the rest, or 'hex'", ctx["hex"].key_place())
         try:
             return Given(data=hex_bytes(ctx["hex"].value, "hex"))
         except SourceError as error:
             raise error.at(ctx["hex"].part(error.span)) from None
-    _refuse_others(ctx, prog_type, ("struct", "fields"))
     if "struct" not in ctx:
-        raise SuiteError("'fields' needs the name of a struct", "struct: NAME, beside fields", ctx.key_place())
+        raise SuiteError(
+            "'fields' needs the name of a struct", "struct: NAME, beside fields", ctx["fields"].key_place()
+        )
     try:
         struct = struct_id(types(), ctx["struct"].value, path="struct")
     except SuiteError as error:
@@ -133,13 +139,12 @@ def _btf(ctx: Written, _case: Case, prog_type: ProgType, types: Callable[[], Btf
     return Given(data=data, struct=struct)
 
 
-def _refuse_others(ctx: Written, prog_type: ProgType, known: tuple[str, ...]) -> None:
+def _refuse_others(ctx: Written, prog_type: ProgType) -> None:
+    known = KEYS[prog_type.ctx_kind]
     for key in ctx:
         if key not in known:
-            hint = f"it takes: {', '.join(known)}"
-            raise SuiteError(f"the ctx of {prog_type.name} has no '{key}' here", hint, ctx[key].key_place())
-    if known == ("args",) and "args" not in ctx:
-        raise SuiteError("the arguments are missing", "args: [1, 2]", ctx.key_place())
+            hint = f"it has: {', '.join(known)}"
+            raise SuiteError(f"the ctx of {prog_type.name} has no '{key}'", hint, ctx[key].key_place())
 
 
 KINDS: dict[str, Callable[[Written, Case, ProgType, Callable[[], Btf]], Given]] = {

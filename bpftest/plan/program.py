@@ -54,6 +54,7 @@ class Target(NamedTuple):
     loading: Loading | None = None
     problem: BpftestError | None = None
     found: Object = Object("", ())
+    attach_type: str = ""  # as the suite or the section says it
 
 
 def target(program: Program, found: Object | BpftestError) -> Target:
@@ -61,7 +62,7 @@ def target(program: Program, found: Object | BpftestError) -> Target:
     if isinstance(found, BpftestError):
         return Target(PROG_TYPES[program.type] if program.type else None, None, found)
     elf_program = _elf_program(program, found)
-    section_type, _ = of_section(elf_program.section)
+    section_type, section_attach = of_section(elf_program.section)
     name = program.type or section_type
     if name is None:
         _refuse_untestable(program, elf_program)
@@ -72,6 +73,13 @@ def target(program: Program, found: Object | BpftestError) -> Target:
             _place(program, "type", "program", "object", "source"),
         )
     prog_type = PROG_TYPES[name]
+    if prog_type.attached and section_type != name:
+        _refuse_untestable(program, elf_program)
+        raise SuiteError(
+            f"the section \"{elf_program.section}\" of '{elf_program.name}' does not say what it is to be attached to",
+            'SEC("fentry/bpf_fentry_test1") or the like: BPF_PROG_RUN calls these functions, and no program',
+            _place(program, "type"),
+        )
     loading = Loading(
         found.path,
         elf_program.name,
@@ -82,7 +90,8 @@ def target(program: Program, found: Object | BpftestError) -> Target:
         _also(program, found),
         prog_type.attached,
     )
-    return Target(prog_type, loading, found=found)
+    attach_type = program.attach_type or (section_attach if section_type == name else None) or ""
+    return Target(prog_type, loading, None, found, attach_type)
 
 
 def _refuse_untestable(program: Program, elf_program: ElfProgram) -> None:

@@ -10,7 +10,7 @@ from bpftest.expectations.output import sourced
 from bpftest.kernel.door import Request
 from bpftest.packets import framing
 from bpftest.packets.sources import Packet, SourceError, packet
-from bpftest.progtypes import Run
+from bpftest.progtypes import RUN_FLAGS, Run
 from bpftest.progtypes.netfilter import FAMILIES, LOCAL_OUT
 from bpftest.progtypes.xdp import XDP_MD
 
@@ -35,14 +35,19 @@ class Frame(NamedTuple):
 
 def packet_of(case: Case, prog_type: ProgType, scope: Scope) -> Packet | None:
     """The packet of *case*, None for a type that has none. Raises SuiteError, at its place."""
-    if not prog_type.sees:
-        if case.packet is not None and "errno" not in case.expect:
-            raise SuiteError(f"{prog_type.name} takes no packet", "leave it out", case.packet.key_place())
-        return None
+    if not prog_type.sees and case.packet is not None and "errno" not in case.expect:
+        raise prog_type.refusal("packet").at(case.packet.key_place())
     if case.packet is None:
+        if not prog_type.sees:
+            return None
         hint = "say 'packet:', such as Ether()/IP()/UDP()"
         raise SuiteError("no packet to run the program on", hint, case.here["name"].key_place())
-    return built(case.packet, scope)
+    given = built(case.packet, scope)
+    if given.metadata and prog_type.ctx is not XDP_MD:
+        own = "metadata" in case.packet  # or that of a named packet
+        place = case.packet["metadata"].key_place() if own else case.packet.place()
+        raise SuiteError(f"{prog_type.name} takes no metadata", "leave it out: only xdp has it", place)
+    return given
 
 
 def built(source: Written, scope: Scope) -> Packet:
@@ -55,7 +60,7 @@ def built(source: Written, scope: Scope) -> Packet:
 
 def framed(given: Packet, prog_type: ProgType, ctx: Given) -> Frame:
     """*given* with an Ethernet header of zeros where it has none and the kernel wants one, or without."""
-    if prog_type.sees == "ethernet":
+    if prog_type.sees in ("ethernet", ""):
         return Frame(given.data, "ethernet", 0)
     link = given.link or framing.link_of(given.data)
     if prog_type.sees == "hook" and ctx.members.get("hook", LOCAL_OUT) == LOCAL_OUT:
@@ -82,47 +87,59 @@ def flag_bits(case: Case, prog_type: ProgType) -> int:
     if case.flags is None:
         return 0
     total = 0
-    for name in case.flags.value:
-        if name not in prog_type.flags:
-            known = ", ".join(prog_type.flags)
-            hint = f"it takes: {known}" if known else "it takes no flags"
-            raise SuiteError(f"BPF_PROG_RUN takes no flag '{name}' for {prog_type.name}", hint, case.flags.place())
-        total |= prog_type.flags[name]
+    for index, name in enumerate(case.flags.value):
+        if name not in prog_type.flags and "errno" not in case.expect:
+            if not prog_type.flags:
+                raise prog_type.refusal("flags").at(case.flags.key_place())
+            hint = f"it takes: {', '.join(prog_type.flags)}"
+            raise SuiteError(f"{prog_type.name} takes no flag '{name}'", hint, case.flags[index].place())
+        total |= RUN_FLAGS[name]
     return total
 
 
 def refuse_repeat(case: Case, prog_type: ProgType) -> None:
     """Raises SuiteError for a `repeat` that the kernel refuses, or silently takes for one run."""
     if case.repeat > 1 and not prog_type.repeats and "errno" not in case.expect:
-        raise SuiteError(f"{prog_type.name} runs once: the kernel takes no repeat for it", "leave 'repeat' out")
+        where = case.here["repeat"] if "repeat" in case.here else case.here["name"]
+        raise prog_type.refusal("repeat").at(where.key_place())
 
 
 def refuse_broken_rules(case: Case, prog_type: ProgType, run: Run) -> None:
-    """Raises SuiteError for what every kernel refuses; a case that expects an errno tests just that."""
+    """Raises SuiteError for what every kernel refuses or ignores; a case that expects an errno tests just that."""
     if "errno" in case.expect:
         return
     for rule in prog_type.rules:
         wrong = rule.broken(run) if rule.everywhere else ""
         if wrong:
-            hint = f"the kernel refuses the run with {rule.errno}; to test that, expect 'errno: {rule.errno}'"
+            hint = "leave it out: what the kernel ignores tests nothing"
+            if rule.errno:
+                hint = f"the kernel refuses the run with {rule.errno}; to test that, expect 'errno: {rule.errno}'"
             raise SuiteError(wrong, hint, rule_place(case, rule.key))
 
 
-def rule_place(case: Case, key: str) -> Place | None:
+def rule_place(case: Case, key: str) -> Place:
     """Where the suite says *key*, such as "packet" or "ctx.data_end"; what is above it if it does not."""
     first, _, second = key.partition(".")
-    where: Written | None = getattr(case, first) if first in ("packet", "ctx", "flags") else None
+    where = _said(case, first)
     if where is None:
         return case.here["name"].place()
     return where[second].place() if second in where else where.place()
 
 
-def run_of(frame: Frame | None, given: Packet | None, ctx: Given) -> Run:
+def _said(case: Case, key: str) -> Written | None:
+    """What holds for *case* under *key*, said by itself, by the defaults or at the top; None if nobody says it."""
+    if key in ("packet", "ctx", "flags"):
+        found: Written | None = getattr(case, key)
+        return found
+    return case.here[key] if key in case.here else (case.program.places or {}).get(key)
+
+
+def run_of(case: Case, frame: Frame | None, given: Packet | None, ctx: Given, attach_type: str) -> Run:
     """The run in the terms of the rules."""
     size = len(ctx.data) if ctx.data is not None else 0
     if frame is None or given is None:
-        return Run(b"", 0, ctx.members, 0, size)
-    return Run(frame.data_in, len(given.metadata), ctx.members, frame.unseen, size)
+        return Run(b"", 0, ctx.members, 0, size, attach_type, case.cpu)
+    return Run(frame.data_in, len(given.metadata), ctx.members, frame.unseen, size, attach_type, case.cpu)
 
 
 def request(
@@ -131,7 +148,7 @@ def request(
     """What the kernel is asked for."""
     on_cpu = prog_type.ctx_kind == "args" and case.cpu is not None
     return Request(
-        (given.metadata if given else b"") + run.data_in if prog_type.sees else None,
+        (given.metadata if given else b"") + run.data_in if prog_type.sees or given else None,
         ctx.data if ctx.data is not None else _ctx_in(prog_type, run),
         _ctx_size_out(case, prog_type),
         case.repeat if prog_type.repeats or case.repeat > 1 else 0,

@@ -14,8 +14,9 @@ from bpftest.progtypes.sections import of_section, untestable_section
 from bpftest.progtypes.sk_lookup import SK_LOOKUP
 from bpftest.progtypes.xdp import XDP
 
-__all__ = ["PROG_TYPES", "Ctx", "CtxField", "ProgType", "Rule", "Run", "of_section", "untestable_section"]
+__all__ = ["PROG_TYPES", "RUN_FLAGS", "Ctx", "CtxField", "ProgType", "Rule", "Run", "of_section", "untestable_section"]
 
 PROG_TYPES: dict[str, ProgType] = {
     entry.name: entry for entry in (XDP, *skb.TYPES, FLOW_DISSECTOR, SK_LOOKUP, NETFILTER, *calls.TYPES)
 }
+RUN_FLAGS = {name: bit for entry in PROG_TYPES.values() for name, bit in entry.flags.items()}

@@ -14,7 +14,11 @@ def _many_args(run: Run) -> str:
 
 
 def _few_args(run: Run) -> str:
-    return f"the program reads more than the {run.ctx_size // 8} arguments that it is given"
+    return f"the program reads more arguments than it is given, {run.ctx_size // 8}"
+
+
+def _no_cpu(run: Run) -> str:
+    return f"this machine has no CPU {run.cpu}, or it is offline" if run.cpu is not None else ""
 
 
 def _long_ctx(run: Run) -> str:
@@ -22,50 +26,70 @@ def _long_ctx(run: Run) -> str:
 
 
 def _short_ctx(run: Run) -> str:
-    return f"the program reads beyond the {run.ctx_size} bytes of ctx that it is given"
+    return f"the program reads beyond the ctx that it is given, {run.ctx_size} bytes"
 
 
 def _wrong_args(run: Run) -> str:
     return (
-        f"the state and {run.ctx_size // 8 - 1} arguments are not what this function of bpf_dummy_ops takes "
-        "(test_1: none, test_2: 4, test_sleepable: none), or there is no state where one is needed"
+        f"{run.ctx_size // 8 - 1} args beside the state are not what this function of bpf_dummy_ops takes "
+        "(test_1 and test_sleepable: none, test_2: 4), or there is no state, which only test_1 can do without"
     )
 
 
 def _not_dummy(_run: Run) -> str:
-    return "of struct_ops, the kernel test-runs bpf_dummy_ops only: attach others, and trigger what they do"
+    return "of all struct_ops, the kernel test-runs bpf_dummy_ops alone: attach others, and trigger what they do"
 
 
 RAW_TRACEPOINT = ProgType(
     "raw_tracepoint",
     17,
     ctx_kind="args",
-    rules=(Rule("EINVAL", "ctx.args", _many_args), Rule("EINVAL", "ctx", _few_args, everywhere=False)),
+    sizes=f"up to {ARGS_MAX} arguments",
+    rules=(
+        Rule("EINVAL", "ctx.args", _many_args),
+        Rule("EINVAL", "ctx", _few_args, everywhere=False),
+        Rule("ENXIO", "cpu", _no_cpu, everywhere=False),
+    ),
     repeats=False,
     since="5.10",
-    note="Arguments are numbers: a pointer would be an address in the kernel, so a program that follows one reads 0.",
+    notes=(
+        "Arguments are numbers of 64 bits. A pointer would be an address of the kernel's memory, which no suite knows: "
+        "a program that follows one reads 0.\n"
+        "With `cpu`, the program interrupts that CPU: the current task is not bpftest then.\n"
+    ),
 )
 SYSCALL = ProgType(
     "syscall",
     31,
     ctx_kind="btf",
+    sizes=f"up to {CTX_MAX:,} bytes",
     rules=(Rule("EINVAL", "ctx", _long_ctx), Rule("EINVAL", "ctx", _short_ctx, everywhere=False)),
     repeats=False,
     load_flags=1 << 4,  # BPF_F_SLEEPABLE: the verifier refuses it without
     since="5.14",
-    note="The kernel writes ctx back after the run. A negative return value is the program's own, no errno.",
+    notes=(
+        "The program gets a pointer to its ctx and may write to it; the kernel writes it back after the run.\n"
+        "A negative return value is the program's own. An errno of the run is another thing.\n"
+        "It is loaded as sleepable: the verifier accepts no other.\n"
+    ),
 )
 STRUCT_OPS = ProgType(
     "struct_ops",
     27,
     ctx_kind="state",
+    sizes="up to 4 arguments beside the state",
     rules=(
         Rule("EINVAL", "ctx", _wrong_args, everywhere=False),
         Rule("EOPNOTSUPP", "program", _not_dummy, everywhere=False),
     ),
     repeats=False,
     since="5.16",
-    note="Only bpf_dummy_ops has a test run; its state is written back.",
+    notes=(
+        "Of all struct_ops, the kernel test-runs `bpf_dummy_ops` alone, which is there for this purpose. Its functions "
+        "are `test_1(state)`, `test_2(state, int, unsigned short, char, unsigned long)` and `test_sleepable(state)`.\n"
+        "The state is a number, `val` of struct bpf_dummy_ops_state; it is written back. Without one the pointer is "
+        "NULL, which `test_1` alone can take.\n"
+    ),
 )
 TRACING = ProgType(
     "tracing",
@@ -74,6 +98,13 @@ TRACING = ProgType(
     repeats=False,
     attached=True,
     since="5.5",
-    note="The run calls the kernel's bpf_fentry_test functions, to which the program is attached.",
+    notes=(
+        "The run does not call the program. It calls functions that the kernel has for this purpose, with arguments of "
+        "its own, and the program is attached to one: `bpf_fentry_test1(1)`, `bpf_fentry_test2(2, 3)` and so on for "
+        "fentry and fexit, `bpf_modify_return_test(1, &b)` for fmod_ret.\n"
+        "What comes back is 0 for fentry and fexit. For fmod_ret it is how many functions were really called, times "
+        "65,536, and the 16 bits of the sum of what they returned.\n"
+        "Some kernels refuse to load such programs (EPERM): there, such cases are skipped.\n"
+    ),
 )
 TYPES = (RAW_TRACEPOINT, SYSCALL, STRUCT_OPS, TRACING)

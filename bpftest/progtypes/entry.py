@@ -125,12 +125,14 @@ class Run(NamedTuple):
     ctx: Mapping[str, Value] = _NONE  # members by name, constants as numbers
     unseen: int = 0  # bytes of data_in that the program does not see: the Ethernet header
     ctx_size: int = 0  # bytes of ctx_in
+    attach_type: str = ""  # what the suite or the section says; "": nothing
+    cpu: int | None = None  # where the run is to be; None: anywhere
 
 
 class Rule(NamedTuple):
-    """Something that the kernel refuses."""
+    """Something that the kernel refuses, or takes and does not look at."""
 
-    errno: str
+    errno: str  # "": it is ignored
     key: str  # of the suite: the field that causes it
     broken: Callable[[Run], str]  # what is wrong in words, "" if nothing is
     everywhere: bool = True  # every kernel refuses it: an error of the suite. Else it only explains an errno
@@ -144,6 +146,7 @@ class ProgType(NamedTuple):
     codes: tuple[tuple[str, int], ...] = ()  # names of return codes; the first of a number is the one that is shown
     words: Mapping[int, str] = _NONE  # what return codes without a name mean
     sees: str = ""  # what the program's data starts with: "ethernet", "ip"; "hook": see netfilter; "": it has no packet
+    sizes: str = ""  # of a packet, or of the ctx of a type that has none
     gives: str = ""  # what comes back as data: "packet", "flow_keys"; "": nothing
     ctx_kind: str = ""  # how `ctx` is said: "struct", "args", "btf", "state"; "": not at all
     ctx: Ctx | None = None  # for ctx_kind "struct"
@@ -156,7 +159,24 @@ class ProgType(NamedTuple):
     extras: tuple[str, ...] = ()  # keys of `expect` that only few types have
     load_flags: int = 0  # BPF_F_* of BPF_PROG_LOAD that the type cannot do without
     since: str = ""  # the release of Linux whose BPF_PROG_RUN first took the type
-    note: str = ""  # what surprises
+    notes: str = ""  # what surprises, a line each
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Of the keys of a case that some types do not take, those that this one takes."""
+        there = {"packet": self.sees, "ctx": self.ctx_kind, "repeat": self.repeats, "flags": self.flags}
+        return tuple(key for key, taken in there.items() if taken)
+
+    @property
+    def gives_back(self) -> tuple[str, ...]:
+        """The keys of `expect` for what BPF_PROG_RUN gives back; what a program leaves elsewhere is not among them."""
+        ctx = self.ctx.returned if self.ctx else self.ctx_kind in ("btf", "state")
+        return ("retval", *(("output",) if self.gives else ()), *(("ctx",) if ctx else ()), *self.extras)
+
+    def refusal(self, key: str) -> SuiteError:
+        """The mistake of a case that says *key*, which the type does not take."""
+        keys = ", ".join(self.takes) or "none of packet, ctx, repeat, flags"
+        return SuiteError(f"{self.name} takes no {key}", f"leave it out; {self.name} takes: {keys}")
 
     def return_code(self, want: int | str) -> int:
         """The signed 32-bit number of *want*, a name or a number. Raises SuiteError."""

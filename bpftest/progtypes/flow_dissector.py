@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpftest.progtypes.constants import ETHERTYPES, PROTOCOLS
-from bpftest.progtypes.entry import PAGE_SIZE, Ctx, CtxField, ProgType, Rule, Run
+from bpftest.progtypes.entry import ETHERNET_HEADER, PAGE_SIZE, Ctx, CtxField, ProgType, Rule, Run
 from bpftest.progtypes.skb import short
 
 FLAGS = {  # linux/bpf.h
@@ -40,7 +40,7 @@ FLOW_KEYS = Ctx(
 
 def _long(run: Run) -> str:
     size = len(run.data_in)
-    return f"the packet has {size} bytes, and this kernel takes one page, {PAGE_SIZE}" if size > PAGE_SIZE else ""
+    return f"the packet has {size} bytes, and the kernel takes one page, {PAGE_SIZE}" if size > PAGE_SIZE else ""
 
 
 FLOW_DISSECTOR = ProgType(
@@ -48,10 +48,17 @@ FLOW_DISSECTOR = ProgType(
     22,
     (("BPF_OK", 0), ("BPF_DROP", 2), ("BPF_FLOW_DISSECTOR_CONTINUE", 129)),
     sees="ethernet",
+    sizes=f"{ETHERNET_HEADER} to {PAGE_SIZE:,} bytes",
     gives="flow_keys",
     ctx_kind="struct",
     ctx=FLOW_KEYS,
     rules=(Rule("EINVAL", "packet", short), Rule("EINVAL", "packet", _long, everywhere=False)),
     since="5.1",
-    note="nhoff is kept between 14 and the packet's length, thoff between nhoff and it.",
+    notes=(
+        "The program starts at the Ethernet header, with `nhoff` and `thoff` at 14 and the EtherType in `n_proto`. A "
+        "VLAN tag is not taken off.\n"
+        "The kernel keeps `nhoff` between 14 and the packet's length, and `thoff` between `nhoff` and it.\n"
+        "`BPF_FLOW_DISSECTOR_CONTINUE` leaves a packet to the kernel's own dissector, which a test run does not call.\n"
+        "Linux 5.10 returns 1 for a program that returns `BPF_OK`.\n"
+    ),
 )

@@ -31,8 +31,27 @@ BPF_SK_LOOKUP = Ctx(
 
 
 def _family(run: Run) -> str:
-    family = run.ctx.get("family", 0)
-    return "" if family in FAMILIES.values() else "family is AF_INET or AF_INET6, and this is neither"
+    if "family" not in run.ctx:
+        return "the ctx says no family: AF_INET or AF_INET6"
+    return "" if run.ctx["family"] in FAMILIES.values() else "family is AF_INET or AF_INET6, and this is neither"
+
+
+def _of_family(family: str, member: str) -> Rule:
+    """An address counts in its own family alone: bpf_prog_test_run_sk_lookup."""
+
+    def broken(run: Run) -> str:
+        if member not in run.ctx or run.ctx["family"] == FAMILIES[family]:
+            return ""
+        return f"the kernel looks at {member} with {family} alone"
+
+    return Rule("", f"ctx.{member}", broken)
+
+
+def _protocol(run: Run) -> str:
+    protocol = run.ctx.get("protocol", 0)
+    if not isinstance(protocol, int) or protocol <= 0xFFFF:
+        return ""
+    return f"protocol is {protocol}, and the kernel looks at 16 bits of it: {protocol & 0xFFFF}"
 
 
 def _port(run: Run) -> str:
@@ -43,7 +62,7 @@ def _port(run: Run) -> str:
 def _reuseport(_run: Run) -> str:
     return (
         "the program selected a socket of a reuseport group (SO_REUSEPORT): "
-        "bpf_sk_assign needs BPF_SK_LOOKUP_F_NO_REUSEPORT for it in a test run"
+        "for a test run, bpf_sk_assign() needs BPF_SK_LOOKUP_F_NO_REUSEPORT"
     )
 
 
@@ -56,11 +75,21 @@ SK_LOOKUP = ProgType(
     rules=(
         Rule("EAFNOSUPPORT", "ctx", _family),
         Rule("ERANGE", "ctx.local_port", _port),
+        *(_of_family("AF_INET", member) for member in ("remote_ip4", "local_ip4")),
+        *(_of_family("AF_INET6", member) for member in ("remote_ip6", "local_ip6")),
+        Rule("", "ctx.protocol", _protocol),
         Rule("EOPNOTSUPP", "name", _reuseport, everywhere=False),
     ),
     attach_types={"sk_lookup": 36},
     attach_type=36,
     extras=("socket",),
     since="5.13",
-    note="A TCP socket for a UDP lookup makes bpf_sk_assign return -EPROTOTYPE in the program; the run succeeds.",
+    notes=(
+        "`sockets:` makes sockets for the case, and `maps:` puts them into a sockmap or sockhash, "
+        "where the program finds them. `expect.socket` tells them apart by their cookies.\n"
+        "`bpf_sk_assign()` refuses a TCP socket for a UDP lookup with -EPROTOTYPE; the run itself goes through.\n"
+        "A program that returns `SK_DROP` selects no socket, whatever it has assigned.\n"
+        "A socket of a reuseport group needs `BPF_SK_LOOKUP_F_NO_REUSEPORT`: otherwise the group would choose, and the "
+        "kernel refuses the run with EOPNOTSUPP.\n"
+    ),
 )

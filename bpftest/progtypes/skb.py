@@ -72,8 +72,8 @@ def _long_skb(run: Run) -> str:
     if len(run.data_in) <= SKB_LINEAR_MAX:
         return ""
     return (
-        f"the packet has {len(run.data_in)} bytes with its Ethernet header; kernels that test with linear skbs only "
-        f"take {SKB_LINEAR_MAX} (with pages of {PAGE_SIZE} bytes)"
+        f"the packet has {len(run.data_in)} bytes with its Ethernet header, and this kernel takes {SKB_LINEAR_MAX}: "
+        "those after 6.18 put more into fragments"
     )
 
 
@@ -87,6 +87,10 @@ def _wire_len(run: Run) -> str:
 def _no_device(run: Run) -> str:
     index = run.ctx.get("ifindex", 0)
     return "" if index in (0, 1) else f"there is no interface {index} in bpftest's network namespace, only lo (1)"
+
+
+def _without_ipv6(_run: Run) -> str:
+    return "a kernel without IPv6 test-runs no lwt_xmit programs"
 
 
 SKB_RULES = (
@@ -115,43 +119,81 @@ TC_CODES = (
 )
 
 
-LWT_CODES = (("BPF_OK", 0), ("BPF_DROP", 2), ("BPF_REDIRECT", 7), ("BPF_LWT_REROUTE", 128))
+SEG6LOCAL_CODES = (("BPF_OK", 0), ("BPF_DROP", 2), ("BPF_REDIRECT", 7))
+LWT_CODES = (*SEG6LOCAL_CODES, ("BPF_LWT_REROUTE", 128))
 
 
-def _skb_type(name: str, number: int, sees: str, since: str, codes: tuple[tuple[str, int], ...] = ()) -> ProgType:
+_NOTES = (
+    f"Sizes count the Ethernet header, and hold for pages of {PAGE_SIZE:,} bytes. Kernels after 6.18 take more, and "
+    "put it into fragments.\n"
+    "Where the EtherType announces IPv4 or IPv6, most kernels want the whole header, 20 or 40 bytes; some take less.\n"
+    "What `ctx` does not name starts at 0 and is not seen afterwards: `hash`, `queue_mapping`, `tc_index`, the VLAN "
+    "fields. A program under test can copy it to `cb`, or to a global variable.\n"
+    "A tag that `bpf_skb_vlan_push()` adds stands beside the packet: `output` has it once a second one is pushed.\n"
+)
+_AT_ETHERNET = (
+    "Helpers do what they say: `bpf_clone_redirect()` really sends, inside bpftest's network namespace. "
+    "`bpf_redirect()` only returns its code.\n"
+)
+_AT_IP = (
+    "The program sees the packet from its IP header on. `packet` and `output` may be written with the Ethernet header "
+    "or without.\n"
+)
+_NO_REDIRECT = "`BPF_REDIRECT` is for lwt_xmit: outside of test runs, the kernel takes it for `BPF_OK` here.\n"
+
+
+def _skb_type(name: str, number: int, sees: str, codes: tuple[tuple[str, int], ...] = (), notes: str = "") -> ProgType:
     return ProgType(
         name,
         number,
         codes,
         sees=sees,
+        sizes=f"{ETHERNET_HEADER} to {SKB_LINEAR_MAX:,} bytes",
         gives="packet",
         ctx_kind="struct",
         ctx=SK_BUFF,
         rules=SKB_RULES,
         flags=SKB_FLAGS,
-        since=since,
+        since="4.12",
+        notes=(_AT_ETHERNET if sees == "ethernet" else _AT_IP) + notes + _NOTES,
     )
 
 
 TYPES = (
-    _skb_type("sched_cls", 3, "ethernet", "4.12", TC_CODES)._replace(
+    _skb_type("sched_cls", 3, "ethernet", TC_CODES)._replace(
         attach_types={"tcx_ingress": 46, "tcx_egress": 47},
-        note="bpf_clone_redirect really sends, inside bpftest's network namespace; bpf_redirect only returns its code.",
     ),
-    _skb_type("sched_act", 4, "ethernet", "4.12", TC_CODES),
-    _skb_type("socket_filter", 1, "ip", "4.12")._replace(
+    _skb_type("sched_act", 4, "ethernet", TC_CODES),
+    _skb_type("socket_filter", 1, "ip", notes="It returns how many bytes of the packet are kept.\n")._replace(
         words={0: "drop"},
-        note="The return code is the number of bytes to keep.",
+        since="4.16",
     ),
-    _skb_type("cgroup_skb", 8, "ip", "4.12")._replace(
+    _skb_type(
+        "cgroup_skb",
+        8,
+        "ip",
+        notes=(
+            "`local_ip4` is the packet's source and `remote_ip4` its destination, for ingress programs too.\n"
+            "Some kernels, such as 6.12, do not let it read the packet through `data` in a test run: "
+            "`bpf_skb_load_bytes()` works in all.\n"
+        ),
+    )._replace(
         attach_types={"cgroup_inet_ingress": 0, "cgroup_inet_egress": 1},
         words={0: "drop", 1: "allow", 2: "drop, congestion", 3: "allow, congestion"},
-        note="local_ip4 is the packet's source and remote_ip4 its destination, for ingress programs too.",
     ),
-    _skb_type("lwt_in", 10, "ip", "4.12", LWT_CODES),
-    _skb_type("lwt_out", 11, "ip", "4.12", LWT_CODES),
-    _skb_type("lwt_xmit", 12, "ip", "4.12", LWT_CODES),
-    _skb_type("lwt_seg6local", 19, "ip", "4.18", LWT_CODES)._replace(
-        note="Newer kernels have no test run for it: 5.10 has one, 6.1 has none. Such cases are skipped."
+    _skb_type("lwt_in", 10, "ip", LWT_CODES, _NO_REDIRECT),
+    _skb_type("lwt_out", 11, "ip", LWT_CODES, _NO_REDIRECT),
+    _skb_type("lwt_xmit", 12, "ip", LWT_CODES)._replace(
+        rules=(*SKB_RULES, Rule("EOPNOTSUPP", "program", _without_ipv6, everywhere=False)),
     ),
+    _skb_type(
+        "lwt_seg6local",
+        19,
+        "ip",
+        SEG6LOCAL_CODES,
+        (
+            "Linux 5.10 test-runs it, 6.1 and later do not: there, such cases are skipped.\n"
+            "The seg6 helpers fail in a test run, since the kernel has not looked up the segment routing header.\n"
+        ),
+    )._replace(since="4.18"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bpftest.progtypes.entry import PAGE_SIZE, Ctx, CtxField, ProgType, Rule, Run
+from bpftest.progtypes.entry import ETHERNET_HEADER, PAGE_SIZE, Ctx, CtxField, ProgType, Rule, Run
 from bpftest.progtypes.skb import short
 
 XDP_MD = Ctx(
@@ -23,6 +23,7 @@ XDP_METADATA_MAX = 256 - 40  # bytes: XDP_PACKET_HEADROOM without struct xdp_fra
 FRAGMENTS_MAX = 17  # MAX_SKB_FRAGS, include/linux/skbuff.h; a page each
 XDP_LINEAR_MAX = PAGE_SIZE - 256 - 320  # bytes: without XDP_PACKET_HEADROOM and struct skb_shared_info
 XDP_DATA_MAX = XDP_LINEAR_MAX + FRAGMENTS_MAX * PAGE_SIZE  # bytes; metadata stands in the headroom
+IN_MAPS = ("xdp_devmap", "xdp_cpumap")  # attach types of programs that are entries of a map
 
 
 def _metadata_step(run: Run) -> str:
@@ -67,11 +68,10 @@ def _xdp_no_device(run: Run) -> str:
     return "" if index in (0, 1) else f"there is no interface {index} in bpftest's network namespace, only lo (1)"
 
 
-def _long_xdp(run: Run) -> str:
-    size = len(run.data_in)
-    return (
-        f"the packet has {size} bytes, and XDP takes {XDP_DATA_MAX} with all fragments" if size > XDP_DATA_MAX else ""
-    )
+def _in_map(run: Run) -> str:
+    if run.attach_type not in IN_MAPS:
+        return ""
+    return f"no kernel test-runs XDP programs for a {run.attach_type.removeprefix('xdp_')} ({run.attach_type})"
 
 
 def _many_fragments(run: Run) -> str:
@@ -88,7 +88,7 @@ XDP_RULES = (
     Rule("EINVAL", "packet.metadata", _metadata_long),
     Rule("EINVAL", "ctx.data_end", _data_end),
     Rule("EINVAL", "ctx.rx_queue_index", _queue_alone),
-    Rule("ENOMEM", "packet", _long_xdp),
+    Rule("EINVAL", "attach_type", _in_map),
     Rule("ENOMEM", "ctx.data_end", _many_fragments, everywhere=False),
     Rule("EINVAL", "packet.metadata", _metadata_old, everywhere=False),
     Rule("EINVAL", "ctx.rx_queue_index", _queue_missing, everywhere=False),
@@ -101,11 +101,19 @@ XDP = ProgType(
     6,
     (("XDP_ABORTED", 0), ("XDP_DROP", 1), ("XDP_PASS", 2), ("XDP_TX", 3), ("XDP_REDIRECT", 4)),
     sees="ethernet",
+    sizes=f"{ETHERNET_HEADER} to {XDP_DATA_MAX:,} bytes",
     gives="packet",
     ctx_kind="struct",
     ctx=XDP_MD,
     rules=XDP_RULES,
     attach_types={"xdp": 37, "xdp_devmap": 33, "xdp_cpumap": 35},
     since="4.12",
-    note="A redirect is only seen as its return code, even where the target does not exist.",
+    notes=(
+        "A redirect is only seen as its return code, even where the target does not exist.\n"
+        f"`data_end` is the end of the linear part: bytes beyond {XDP_LINEAR_MAX:,} are in fragments, which "
+        f"`bpf_xdp_load_bytes()` reaches. Sizes hold for pages of {PAGE_SIZE:,} bytes.\n"
+        f"Metadata is given with `packet: {{.., metadata: ..}}`: a multiple of 4 bytes, up to {XDP_METADATA_MAX}; "
+        "older kernels take 32. `expect.ctx.data` is how much of it the program left.\n"
+        "A program for a devmap or a cpumap is loaded, and no kernel test-runs it: expect `loads: true`.\n"
+    ),
 )

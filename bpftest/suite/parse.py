@@ -9,7 +9,6 @@ from bpftest.errors import SuiteError
 from bpftest.suite.document import InvalidDocument, read
 from bpftest.suite.model import TIMEOUT_S, Case, Load, Program, Requires, Source, Suite, Written
 from bpftest.suite.schema import faults as schema_faults
-from bpftest.suite.variables import substitute
 
 if TYPE_CHECKING:
     from bpftest.suite.document import Document
@@ -39,7 +38,7 @@ def read_suite(path: str) -> Suite:
 
 def suite(document: Document) -> Suite:
     """The suite that *document* says. Raises InvalidSuiteFile."""
-    faults = substitute(document) or schema_faults(document)
+    faults = _substitute(document) or schema_faults(document)
     if faults:
         raise InvalidSuiteFile(document.path, faults)
     reading = _Reading(document)
@@ -57,6 +56,14 @@ def suite(document: Document) -> Suite:
         data.get("headers", {}),
         cases,
     )
+
+
+def _substitute(document: Document) -> tuple[SuiteError, ...]:
+    if not document.contains("$"):
+        return ()
+    from bpftest.suite.variables import substitute
+
+    return substitute(document)
 
 
 class _Reading:

@@ -96,7 +96,7 @@ def _by_line(suite: Suite, line: int) -> Case:
 
 DEPTH_MAX = 50  # a level takes a few frames of Python's stack
 
-_TOKEN = re.compile(r"""\s*(?:(\(|\))|"([^"]*)"|'([^']*)'|([^\s()'"]+))""")
+_PIECE = r"""\s*(?:(\(|\))|"([^"]*)"|'([^']*)'|([^\s()'"]+))"""  # compiled when it is used: few runs do
 
 
 def keyword(expression: str) -> Callable[[Case], bool]:
@@ -123,10 +123,11 @@ def _parsed(
 
 def _tokens(expression: str, option: str) -> list[tuple[str, str]]:
     """(kind, text): kind is the operator or bracket itself, or "word"."""
+    token = re.compile(_PIECE)
     tokens, at = [], 0
     text = expression.rstrip()
     while at < len(text):
-        found = _TOKEN.match(text, at)
+        found = token.match(text, at)
         if not found:
             raise UsageError(f"{option} {expression!r}: a quotation mark is not closed")
         bracket, double, single, word = found.groups()

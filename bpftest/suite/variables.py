@@ -22,7 +22,7 @@ def substitute(document: Document) -> tuple[SuiteError, ...]:
     A text that is exactly $name becomes the value with its type. `vars:` itself is left as it is.
     """
     root = document.data
-    if not isinstance(root, dict) or not document.contains("$"):
+    if not isinstance(root, dict):
         return ()
     variables = root.get("vars", {})
     if not isinstance(variables, dict):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from bpftest.wording import meant
+
 BRIEF = 60  # characters of a value that an error repeats
 LISTED = 20  # names that an error lists
-SEARCHED = 20_000  # names among which the nearest is looked for
 NUMBER_BITS = 256  # beyond, a number is not written out; Python itself refuses to from 4,300 digits on
 
 
@@ -46,13 +47,9 @@ def either(options: Sequence[str]) -> str:
 
 def choices(what: str, name: object, names: Iterable[str]) -> str:
     """The hint for a *name* that is none of *names*: the nearest of them, and what they all are."""
-    from difflib import get_close_matches
-
     names = tuple(names)
-    # To compare texts takes time that grows with their lengths, and nobody means a name that is this long.
-    candidates = [one for one in names[:SEARCHED] if len(one) <= BRIEF]
-    near = get_close_matches(name, candidates, 1) if isinstance(name, str) and len(name) <= BRIEF else []
-    return (f"did you mean '{near[0]}'? " if near else "") + f"its {what}: {listed(names)}"
+    near = meant(name, names) if isinstance(name, str) else ""
+    return (f"did you mean '{near}'? " if near else "") + f"its {what}: {listed(names)}"
 
 
 def listed(names: Iterable[str]) -> str:

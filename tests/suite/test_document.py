@@ -520,6 +520,11 @@ explicit: |2
 anchored: &a # why
   "IPP()"
 alias: *a
+wrapped: >
+  Ether()/
+
+
+  IPP()
 number: 12
 """
 
@@ -529,7 +534,7 @@ number: 12
     ("key", "line", "column"),
     [
         *(("plain", 2, 16), ("folded", 4, 5), ("single", 10, 3), ("double", 11, 24), ("literal", 16, 5)),
-        *(("chomped", 19, 3), ("explicit", 24, 4), ("anchored", 26, 4), ("alias", 26, 4)),
+        *(("chomped", 19, 3), ("explicit", 24, 4), ("anchored", 26, 4), ("alias", 26, 4), ("wrapped", 32, 3)),
     ],
 )
 def test_a_piece_of_a_text_has_the_place_where_it_is_written(key: str, line: int, column: int) -> None:

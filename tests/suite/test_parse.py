@@ -246,12 +246,12 @@ def test_a_value_knows_where_it_is_said_in_the_case_or_in_the_defaults() -> None
 def test_the_rest_of_a_suite_is_there_as_it_is_said() -> None:
     read = parsed(
         "suite: a firewall\nvars: {port: 80}\npackets: {ping: IP()/ICMP()}\n"
-        "headers: {Mine: [{a: u8}]}\nobject: a.o\n" + ONE_CASE
+        "headers: {Mine: [{name: a, type: u8}]}\nobject: a.o\n" + ONE_CASE
     )
 
     assert read[:2] == ("suites/fw.yaml", "a firewall")
     assert (read.variables, read.packets) == ({"port": 80}, {"ping": "IP()/ICMP()"})
-    assert read.headers == {"Mine": [{"a": "u8"}]}
+    assert read.headers == {"Mine": [{"name": "a", "type": "u8"}]}
 
 
 def test_variables_are_replaced_before_the_schema_is_asked() -> None:
