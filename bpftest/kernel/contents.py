@@ -18,7 +18,7 @@ from bpftest.kernel.sockets import Sockets
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bpftest.kernel.session import Loaded
+    from bpftest.kernel.objects import Loaded
 
 PER_CPU_TYPES = {5, 6, 10, 21}  # enum bpf_map_type: PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, PERCPU_CGROUP_STORAGE
 SECTION_KEY = bytes(4)  # a section of global variables is the only element of an array
@@ -154,15 +154,3 @@ def _read(handle: int, wanted: Read) -> Contents:
     source = Map(handle, wanted.map)
     keys = tuple(source.keys()) if wanted.keys is None else wanted.keys
     return Contents(wanted.map, tuple((key, source.get(key)) for key in keys))
-
-
-def set_constants(handle: int, constants: tuple[Patch, ...]) -> None:
-    """Sets constants of .rodata in an object that is not loaded yet: loading freezes them. Raises ObjectError."""
-    library = libbpf.library()
-    for wanted in constants:
-        section = library.bpf_object__find_map_by_name(handle, wanted.section.encode())
-        size = ctypes.c_size_t()
-        address = library.bpf_map__initial_value(section, ctypes.byref(size)) if section else None
-        if not address or wanted.offset + len(wanted.content) > size.value:
-            raise ObjectError(f"libbpf gives no way to set constants of {wanted.section}")
-        ctypes.memmove(address + wanted.offset, wanted.content, len(wanted.content))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bpftest.errors import ObjectError
-from bpftest.kernel import libbpf, session
+from bpftest.kernel import libbpf, objects
 from bpftest.kernel.door import Loading, LoadReport, Request
 from bpftest.kernel.session import Session
 from tests.kernel.children import in_child
@@ -318,7 +318,7 @@ def test_an_object_that_libbpf_does_not_survive_is_an_error_of_the_object(
 ) -> None:
     # Which objects libbpf dies of changes with its version: here it does at the first word that it says.
     monkeypatch.setattr(libbpf, "SILENT", libbpf._PRINT(happens))
-    monkeypatch.setattr(session, "OPEN_SECONDS", 0.05)
+    monkeypatch.setattr(objects, "OPEN_SECONDS", 0.05)
     path = tmp_path / "damaged.bpf.o"
     path.write_bytes(Path(build("plain")).read_bytes() + b"a version of its own")
 
