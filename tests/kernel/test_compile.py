@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import pwd
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -343,9 +342,8 @@ def test_a_kernel_without_btf_is_told(source: Path, tmp_path: Path, monkeypatch:
 
 
 def test_a_missing_bpftool_is_told(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clang = clang_path()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(shutil, "which", lambda name, **_: clang if "clang" in name else None)
+    monkeypatch.setattr(compiling, "bpftool_path", lambda: None)
     monkeypatch.setattr(compiling, "BTF", __file__)
     source.write_text(USES_VMLINUX)
 
