@@ -9,6 +9,8 @@ from bpftest.errors import SuiteError
 from bpftest.wording import suggestion
 
 ENOTSUPP = 524  # include/linux/errno.h
+# Where Python knows two names of a number, it has others than the kernel.
+NAMES = {**errno.errorcode, errno.EDEADLK: "EDEADLK", errno.EOPNOTSUPP: "EOPNOTSUPP", ENOTSUPP: "ENOTSUPP"}
 
 
 def errno_number(want: int | str) -> int:
@@ -17,7 +19,7 @@ def errno_number(want: int | str) -> int:
         return want
     number = ENOTSUPP if want == "ENOTSUPP" else getattr(errno, want, None)
     if not isinstance(number, int):
-        raise SuiteError(f"'{want}' is no errno", suggestion(want, (*errno.errorcode.values(), "ENOTSUPP")))
+        raise SuiteError(f"'{want}' is no errno", suggestion(want, NAMES.values()))
     return number
 
 
@@ -25,9 +27,9 @@ def errno_text(number: int) -> str:
     """An errno for people: the name before the number."""
     if number == ENOTSUPP:
         return f"ENOTSUPP ({number}): this kernel has no test run for the type"
-    return f"{errno.errorcode.get(number, 'errno')} ({number}): {os.strerror(number)}"
+    return f"{NAMES.get(number, 'errno')} ({number}): {os.strerror(number)}"
 
 
 def errno_name(number: int) -> str:
     """The name of an errno, or its number."""
-    return "ENOTSUPP" if number == ENOTSUPP else errno.errorcode.get(number, str(number))
+    return NAMES.get(number, str(number))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def key_bytes(want: Written, declared: Declared, types: Callable[[], Btf]) -> bytes:
     """The key that *want* says, a prefix such as 10.0.0.0/8 for an LPM trie. Raises SuiteError, at its place."""
     try:
-        if declared.type == "lpm_trie" and isinstance(want.value, str) and "/" in want.value:
+        if declared.type == "lpm_trie" and isinstance(want.value, str):
             return _prefix(want.value, declared.key_size)
         return value_bytes(want.value, declared.key, declared.key_size, types, f"{declared.name} key")
     except SuiteError as error:

@@ -53,6 +53,8 @@ NAMES = {number: name for name, number in TYPES.items()}
 
 VALUES = {"hash", "array", "lru_hash", "lpm_trie", "percpu_hash", "percpu_array", "lru_percpu_hash"}
 PER_CPU = {"percpu_hash", "percpu_array", "lru_percpu_hash"}
+# Maps whose entries user space can take away or overwrite, and that remember nothing else; LRU maps have an order.
+RESETTABLE = {"hash", "array", "percpu_hash", "percpu_array", "lpm_trie"}
 SOCKETS = {"sockmap", "sockhash"}
 
 
@@ -111,6 +113,33 @@ def _declaration(btf: Btf, name: str, type_id: int) -> Declared:
         value,
         btf.sizeof(value) if value else numbers.get("value_size", 0),
     )
+
+
+def plain_values(btf: Btf) -> bool:
+    """Whether every map and every global variable holds nothing but bytes.
+
+    Then to write the first bytes again is to be in the first state again. It is not with what the kernel keeps for a
+    value beside its bytes: timers, locks, lists, trees and pointers (enum btf_field_type, include/linux/bpf.h).
+    """
+    for variable in btf.variables():
+        if variable.section == ".maps":
+            declared = _declaration(btf, variable.name, variable.type)
+            if declared.type not in RESETTABLE or (declared.value and not _plain(btf, declared.value)):
+                return False
+        elif variable.section.startswith((".data", ".bss")) and not _plain(btf, variable.type):
+            return False
+    return True
+
+
+def _plain(btf: Btf, type_id: int) -> bool:
+    from bpftest.btf import Array, Pointer, Struct
+
+    found = btf.resolve(type_id)
+    if isinstance(found, Array):
+        return _plain(btf, found.element)
+    if isinstance(found, Struct):
+        return not found.name.startswith("bpf_") and all(_plain(btf, member.type) for member in found.members)
+    return not isinstance(found, Pointer)
 
 
 def variable(btf: Btf, symbols: Iterable[ElfVariable], name: str) -> Global:

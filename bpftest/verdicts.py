@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from bpftest.errnos import errno_name, errno_text
@@ -18,13 +19,10 @@ if TYPE_CHECKING:
 RUN_HINTS = {
     "EINVAL": "this kernel does not take this packet, ctx, repeat or flags for this type",
     "E2BIG": "the ctx is longer than the kernel's struct",
-    "EFAULT": "of tracing programs, the kernel test-runs fentry, fexit and fmod_ret alone",
     "ENOMEM": "the packet does not fit, or the kernel is out of memory",
     "EMSGSIZE": "the packet is longer than this kernel takes",
     "ENODEV": "ctx names an interface that is not in bpftest's network namespace",
     "EBADMSG": "after the run, skb->csum was wrong",
-    "EINTR": "a signal ended it",
-    "ENOTSUPP": "this kernel has no test run for the type",
 }
 # What an errno of BPF_PROG_LOAD says when the verifier has no words for it.
 LOAD_HINTS = {
@@ -32,10 +30,16 @@ LOAD_HINTS = {
     "EINVAL": "the kernel does not know this program type, attach type or load flag",
     "E2BIG": "the program is too large for the verifier",
     "ENOSPC": "the verifier's log does not fit: ask for less with load.log_level",
-    "ESRCH": "a kernel type or function that the program names is not in this kernel",
-    "ENOENT": "a kernel type, function or map that the program names is not there",
-    "ENOMEM": "a map of the object does not fit into memory",
 }
+# The same where a map of the object is refused.
+MAP_HINTS = {
+    "EPERM": "the kernel refuses maps of this type here: a security module, lockdown, or a missing capability",
+    "EINVAL": "this kernel does not take a map of this type, with these sizes and flags",
+    "E2BIG": "the map is larger than the kernel makes any",
+    "ENOMEM": "the map does not fit into memory",
+}
+# What libbpf says where the kernel lacks a type, a function or a variable that a program names.
+LACKING = re.compile(r"not found in kernel|failed to find kernel BTF")
 
 
 def judged(
@@ -96,11 +100,17 @@ def load_refusal(job: Job, report: LoadReport) -> LoadError:
     name = errno_name(report.errno)
     said = last_line(report.log)
     if said:
-        return LoadError(
-            f"the verifier refuses '{program}': {said} ({name})", "the log ends with the reason", text=report.log
-        )
+        what = f"the verifier refuses '{program}': {said} ({name})"
+        return LoadError(what, "the log ends with the reason", text=report.log)
     said = report.libbpf.splitlines()[0].removeprefix("libbpf: ") if report.libbpf else errno_text(report.errno)
-    return LoadError(f"'{program}' cannot be loaded ({name}): {said}", LOAD_HINTS.get(name, ""), text=report.libbpf)
+    return LoadError(f"'{program}' cannot be loaded ({name}): {said}", _load_hint(name, said), text=report.libbpf)
+
+
+def _load_hint(errno_name: str, said: str) -> str:
+    """What to do where libbpf has *said* what is refused."""
+    if LACKING.search(said):
+        return "requires: {features: [kfunc:NAME]} or {kernel: ..} skips the case where the kernel has it not"
+    return (MAP_HINTS if said.startswith("map '") else LOAD_HINTS).get(errno_name, "")
 
 
 def run_refusal(job: Job, reply: Reply) -> RunError:
@@ -142,9 +152,10 @@ def _notes(job: Job, observation: Observation) -> tuple[str, ...]:
             f"the program ran {job.case.repeat} times over the same packet and writes to it: "
             "each run saw what the one before had left"
         )
-    if reply and reply.errno:
+    if reply and reply.errno and reply.errno not in job.refusals:
         name = errno_name(reply.errno)
-        notes += [f"{name}: {text}" for text, _ in _broken_rules(job, name)]
+        texts = [text for text, _ in _broken_rules(job, name)] or filter(None, [RUN_HINTS.get(name)])
+        notes += [f"{name}: {text}" for text in texts]
     return tuple(notes)
 
 

@@ -73,25 +73,23 @@ def _expected(want: Written, context: Context) -> Pattern:
 
 
 def _same_as(expected: Pattern, context: Context) -> Check:
-    shown_link = context.prog_type.sees
-    if shown_link == "ip":
-        expected = _without_ethernet(expected)
+    if context.prog_type.sees == "ip":
+        expected = _framed(expected, context)
 
     def check(observation: Observation) -> Finding:
         reply = reply_of(observation)
         data = context.output(reply)
-        if shown_link == "ip":
-            data = framing.ip_part(data, context.link)
         metadata = _metadata_mismatch(expected, reply, context)
         if expected.matches(data) and not metadata:
             return Finding("output", _held_length(len(data)))
         compared = expected.compared(data)
         from bpftest.packets import fields  # only where something differs
 
-        found = fields.differences(expected.value, compared, shown_link, expected.mask)
+        found = fields.differences(expected.value, compared, context.link, expected.mask)
         mismatches = tuple(Mismatch(one.name, one.expected, one.actual, one.offset, one.derived) for one in found)
-        held = _held_length(len(data)) if len(data) == len(expected.value) else ""
-        return Finding("output", held, metadata + mismatches, _rows(expected, compared))
+        length = _length_mismatch(len(expected.value), len(compared), derived=bool(mismatches))
+        held = "" if length else _held_length(len(data))
+        return Finding("output", held, metadata + mismatches + length, _rows(expected, compared))
 
     return check
 
@@ -114,12 +112,30 @@ def _metadata_mismatch(expected: Pattern, reply: Reply, context: Context) -> tup
     return (Mismatch("metadata", expected.metadata.hex(" ") or "none", actual.hex(" ") or "none"),)
 
 
-def _without_ethernet(expected: Pattern) -> Pattern:
-    link = expected.link or framing.link_of(expected.value)
-    if link != "ethernet":
-        return expected
-    size = framing.ETHERNET_HEADER
-    return expected._replace(value=expected.value[size:], mask=expected.mask and expected.mask[size:])
+def _length_mismatch(expected: int, actual: int, *, derived: bool = False) -> tuple[Mismatch, ...]:
+    return () if actual == expected else (Mismatch("length", str(expected), str(actual), derived=derived),)
+
+
+def _framed(expected: Pattern, context: Context) -> Pattern:
+    """*expected* behind the Ethernet header of the case's packet, if that has one, or without any.
+
+    The kernel does not give it back.
+    """
+    link = expected.link or _link(expected)
+    value, mask = framing.ip_part(expected.value, link), expected.mask
+    if mask is not None:
+        mask = framing.ip_part(mask, link)
+    if context.link == "ethernet":
+        value = framing.with_ethernet(value, context.packet[: framing.ETHERNET_HEADER])
+        mask = None if mask is None else b"\xff" * framing.ETHERNET_HEADER + mask
+    return expected._replace(value=value, mask=mask)
+
+
+def _link(expected: Pattern) -> str:
+    """What bytes begin with that do not say it; a mere beginning is an IP header where no EtherType says otherwise."""
+    if not expected.prefix:
+        return framing.link_of(expected.value)
+    return "ethernet" if expected.value[12:14] in (framing.IP4_TYPE, framing.IP6_TYPE) else "ip"
 
 
 def _fields(want: Written, context: Context) -> Check:
@@ -133,7 +149,7 @@ def _fields(want: Written, context: Context) -> Check:
     def check(observation: Observation) -> Finding:
         found = differences(context.output(reply_of(observation)), context.link)
         mismatches = tuple(Mismatch(one.name, one.expected, one.actual, one.offset, one.derived) for one in found)
-        return Finding("output", "" if found else f"{len(want.value)} fields", mismatches)
+        return Finding("output", "" if found else _counted(len(want.value), "field"), mismatches)
 
     return check
 
@@ -143,9 +159,8 @@ def _length(want: Written, context: Context) -> Check:
 
     def check(observation: Observation) -> Finding:
         actual = len(context.output(reply_of(observation)))
-        if actual == wanted:
-            return Finding("output", _held_length(actual))
-        return Finding("output", "", (Mismatch("length", str(wanted), str(actual)),))
+        mismatches = _length_mismatch(wanted, actual)
+        return Finding("output", "" if mismatches else _held_length(actual), mismatches)
 
     return check
 
@@ -157,9 +172,13 @@ def _checksums(_want: Written, context: Context) -> Check:
         if not found:  # a check that checks nothing must not pass
             return Finding("output", "", (Mismatch("checksums", "valid", "the packet has none"),))
         bad = tuple(Mismatch(one.name, one.expected, one.actual, one.offset) for one in found if not one.valid)
-        return Finding("output", "" if bad else f"{len(found)} checksums valid", bad)
+        return Finding("output", "" if bad else f"{_counted(len(found), 'checksum')} valid", bad)
 
     return check
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _refuse_foreign(want: Written, context: Context) -> None:

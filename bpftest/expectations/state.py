@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from bpftest.kernel.door import Read
 from bpftest.map_values import key_bytes, key_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from bpftest.expectations.context import Check, Context
     from bpftest.kernel.door import Observation
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bpftest.suite.model import Written
 
     Compare = Callable[[bytes | None], Iterator[Mismatch]]  # of an entry's value, None where there is no entry
+    Differ = Callable[[bytes, str], Iterator[Mismatch]]  # of a value, and its name in the report
     Entries = Mapping[bytes, bytes | None]
 
 SECTION_KEY = bytes(4)  # a section of global variables is the only element of an array
@@ -107,9 +109,10 @@ def _exactly(here: Written, declared: Declared, context: Context) -> Callable[[E
 
     def compare(held: Entries) -> Iterator[Mismatch]:
         yield from named(held)
-        for key in held:
+        for key, value in held.items():
             if key not in keys:
-                yield Mismatch(f"{declared.name}[{key_text(key, declared, context.types)}]", "no entry", "an entry")
+                path = f"{declared.name}[{key_text(key, declared, context.types)}]"
+                yield from _absent(value, declared, context, path)
 
     return compare
 
@@ -121,13 +124,13 @@ def _entry(entry: Written, declared: Declared, context: Context) -> Compare:
     if "value" not in entry:
         hint = "give the value, or 'absent: true'"
         raise SuiteError("this entry does not say what is expected", hint, entry.place())
-    differ = _value(entry["value"], declared, context, path)
+    differ = _value(entry["value"], declared, context)
 
     def compare(value: bytes | None) -> Iterator[Mismatch]:
         if value is None:
             yield Mismatch(path, _written(entry["value"].value), "no entry")
         else:
-            yield from differ(value)
+            yield from differ(value, path)
 
     return compare
 
@@ -137,36 +140,45 @@ def _absent(value: bytes | None, declared: Declared, context: Context, path: str
         yield Mismatch(path, "no entry", _shown(value, declared, context))
 
 
-def _value(want: Written, declared: Declared, context: Context, path: str) -> Callable[[bytes], Iterator[Mismatch]]:
+def _value(want: Written, declared: Declared, context: Context) -> Differ:
     """What differs in a value; of a per-CPU map in the sum, in the values of some CPUs, or in that of each."""
     said = want.value
     form = next(iter(said)) if isinstance(said, dict) and len(said) == 1 else ""
     if declared.type not in declarations.PER_CPU:
-        return _plain(want, declared, context, path)
+        return _plain(want, declared, context)
     if form == "sum":
-        return _sum(want["sum"], declared, context, path)
+        return _sum(want["sum"], declared, context)
+    if form != "percpu":
+        return _each(itertools.repeat(_plain(want, declared, context)), 0, declared)
+    parts = [_plain(want["percpu"][cpu], declared, context) for cpu in range(len(said["percpu"]))]
+    return _each(parts, len(parts), declared)
+
+
+def _each(differs: Iterable[Differ], named: int, declared: Declared) -> Differ:
+    """What differs in the values of CPUs from 0 on; *named*: how many there have to be."""
+
+    def differ(value: bytes, path: str) -> Iterator[Mismatch]:
+        values = _of_each_cpu(value, declared)
+        if named > len(values):
+            yield Mismatch(path, f"values of {named} CPUs", f"values of {len(values)} CPUs")
+        for cpu, (differ_one, one) in enumerate(zip(differs, values)):  # noqa: B905 - as many as there are of both
+            yield from differ_one(one, f"{path} cpu {cpu}")
+
+    return differ
+
+
+def _of_each_cpu(value: bytes, declared: Declared) -> list[bytes]:
+    """A value of a per-CPU map in parts: the kernel pads each to 8 bytes."""
     size = (declared.value_size + 7) // 8 * 8
-    listed = form == "percpu"
-    parts = [want["percpu"][index] for index in range(len(said["percpu"]))] if listed else []
-    every = None if listed else _plain(want, declared, context, path)
-    each = [_plain(part, declared, context, f"{path} cpu {cpu}") for cpu, part in enumerate(parts)]
-
-    def compare(value: bytes) -> Iterator[Mismatch]:
-        values = [value[at : at + declared.value_size] for at in range(0, len(value), size)]
-        if len(each) > len(values):
-            yield Mismatch(path, f"values of {len(each)} CPUs", f"values of {len(values)} CPUs")
-        for differ, one in zip([every] * len(values) if every else each, values):  # noqa: B905 - some CPUs
-            yield from differ(one)
-
-    return compare
+    return [value[at : at + declared.value_size] for at in range(0, len(value), size)]
 
 
-def _plain(want: Written, declared: Declared, context: Context, path: str) -> Callable[[bytes], Iterator[Mismatch]]:
+def _plain(want: Written, declared: Declared, context: Context) -> Differ:
     from bpftest.values import differences, differences_without_btf
 
     value_type = declared.value
 
-    def differ(value: bytes) -> Iterator[Mismatch]:
+    def differ(value: bytes, path: str) -> Iterator[Mismatch]:
         if value_type is None:
             found = differences_without_btf(want.value, value, path)
         else:
@@ -174,22 +186,21 @@ def _plain(want: Written, declared: Declared, context: Context, path: str) -> Ca
         return (Mismatch(one.path, one.expected, one.actual) for one in found)
 
     try:
-        tuple(differ(bytes(declared.value_size)))  # finds what cannot be a value of this type
+        tuple(differ(bytes(declared.value_size), declared.name))  # finds what cannot be a value of this type
     except SuiteError as error:
         raise error.at(want.place()) from None
     return differ
 
 
-def _sum(want: Written, declared: Declared, context: Context, path: str) -> Callable[[bytes], Iterator[Mismatch]]:
+def _sum(want: Written, declared: Declared, context: Context) -> Differ:
     """The values of all CPUs added up: a number, or fields of a struct by name."""
     from bpftest.values import decode
 
-    size = (declared.value_size + 7) // 8 * 8
     said = want.value
     wanted = said if isinstance(said, dict) else {"": said}
 
-    def compare(value: bytes) -> Iterator[Mismatch]:
-        values = [_decoded(value[at : at + declared.value_size]) for at in range(0, len(value), size)]
+    def differ(value: bytes, path: str) -> Iterator[Mismatch]:
+        values = [_decoded(one) for one in _of_each_cpu(value, declared)]
         for field, expected in wanted.items():
             total = sum(one[field] if field else one for one in values)
             if total != expected:
@@ -201,11 +212,14 @@ def _sum(want: Written, declared: Declared, context: Context, path: str) -> Call
         return int.from_bytes(one, sys.byteorder)
 
     try:
-        tuple(compare(bytes(size)))
+        tuple(differ(bytes(declared.value_size), ""))
+        fits = all(isinstance(expected, int) for expected in wanted.values())
     except (TypeError, KeyError, IndexError):
+        fits = False
+    if not fits:
         hint = "sum is for numbers, or for fields of a struct that are numbers"
-        raise SuiteError(f"the values of '{declared.name}' cannot be added up like this", hint, want.place()) from None
-    return compare
+        raise SuiteError(f"the values of '{declared.name}' cannot be added up like this", hint, want.place())
+    return differ
 
 
 def _written(value: object) -> str:

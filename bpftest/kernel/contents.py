@@ -16,7 +16,7 @@ from bpftest.kernel.run import exchange
 from bpftest.kernel.sockets import Sockets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from bpftest.kernel.objects import Loaded
 
@@ -27,17 +27,16 @@ SECTION_KEY = bytes(4)  # a section of global variables is the only element of a
 class Map:
     """A map of a loaded object."""
 
-    def __init__(self, handle: int, name: str) -> None:
-        """*handle*: a struct bpf_object *. Raises ObjectError where it has no map *name*."""
+    def __init__(self, handle: int) -> None:
+        """*handle*: a struct bpf_map *."""
         library = libbpf.library()
-        found = library.bpf_object__find_map_by_name(handle, name.encode())
-        if not found:
-            raise ObjectError(f"libbpf finds no map '{name}' in the object")
-        self.name = name
-        self.descriptor: int = library.bpf_map__fd(found)
-        self.key_size: int = library.bpf_map__key_size(found)
-        self.one_size: int = library.bpf_map__value_size(found)  # of one CPU
-        self.per_cpu = library.bpf_map__type(found) in PER_CPU_TYPES
+        self.name: str = library.bpf_map__name(handle).decode("utf-8", "replace")
+        self.type: int = library.bpf_map__type(handle)
+        self.descriptor: int = library.bpf_map__fd(handle)
+        self.key_size: int = library.bpf_map__key_size(handle)
+        self.one_size: int = library.bpf_map__value_size(handle)  # of one CPU
+        self.max_entries: int = library.bpf_map__max_entries(handle)
+        self.per_cpu = self.type in PER_CPU_TYPES
 
     @property
     def value_size(self) -> int:
@@ -49,10 +48,7 @@ class Map:
         self._fits("key", key, self.key_size)
         self._fits("value", value, self.value_size)
         if libbpf.library().bpf_map_update_elem(self.descriptor, key, value, 0):
-            failed = libbpf.last_errno()
-            raise RunError(
-                f"map '{self.name}' takes no entry at key {key.hex(' ')}: {os.strerror(failed)}", WHY.get(failed, "")
-            )
+            raise self._refused(f"takes no entry at key {key.hex(' ')}", libbpf.last_errno())
 
     def get(self, key: bytes) -> bytes | None:
         """The value at *key*, None if there is none."""
@@ -63,7 +59,7 @@ class Map:
         failed = libbpf.last_errno()
         if failed == errno.ENOENT:
             return None
-        raise RunError(f"map '{self.name}' cannot be read: {os.strerror(failed)}", WHY.get(failed, ""))
+        raise self._refused("cannot be read", failed)
 
     def keys(self) -> Iterator[bytes]:
         """Every key, in the kernel's order."""
@@ -76,9 +72,21 @@ class Map:
             yield following.raw
             key = following
 
+    def _refused(self, what: str, failed: int) -> RunError:
+        why = WHY.get(failed, os.strerror(failed))
+        return RunError(f"map '{self.name}' {what}: {why} ({errno.errorcode.get(failed, failed)})")
+
     def _fits(self, what: str, content: bytes, size: int) -> None:
         if len(content) != size:
             raise RunError(f"the {what} of map '{self.name}' has {size} bytes, and {len(content)} are given")
+
+
+def named(loaded: Loaded, name: str) -> Map:
+    """The map *name* of an object. Raises ObjectError."""
+    handle = libbpf.library().bpf_object__find_map_by_name(loaded.handle, name.encode())
+    if not handle:
+        raise ObjectError(f"libbpf finds no map '{name}' in the object")
+    return Map(handle)
 
 
 WHY = {
@@ -103,26 +111,26 @@ def cpus() -> int:
 
 def run_in_state(loaded: Loaded, request: Request) -> Reply:
     """One BPF_PROG_RUN with the sockets, map entries and globals of the request; the reply has what it reads."""
-    setup, handle = request.setup, loaded.handle or 0
+    setup = request.setup
     with Sockets(setup.sockets) as sockets:
         for patch in setup.patches:
-            _patch(handle, patch)
+            _patch(loaded, patch)
         for write in setup.writes:
-            _write(handle, write, sockets, loaded.descriptor)
+            _write(loaded, write, sockets)
         reply = exchange().run(loaded.program_fd, request)
         if reply.errno:
             return reply
-        found = tuple(_read(handle, read) for read in setup.reads)
+        found = tuple(_read(loaded, read) for read in setup.reads)
         return reply._replace(cookies=sockets.cookies(), contents=found)
 
 
-def _write(handle: int, wanted: Write, sockets: Sockets, program_fd: Callable[[str], int]) -> None:
+def _write(loaded: Loaded, wanted: Write, sockets: Sockets) -> None:
     """Puts an entry into a map of the object. Raises RunError, ObjectError."""
-    target = Map(handle, wanted.map)
+    target = named(loaded, wanted.map)
     if wanted.socket:
         value = sockets.descriptor(wanted.socket).to_bytes(target.one_size, sys.byteorder)
     elif wanted.program:
-        value = program_fd(wanted.program).to_bytes(target.one_size, sys.byteorder)
+        value = loaded.descriptor(wanted.program).to_bytes(target.one_size, sys.byteorder)
     else:
         value = _of_all_cpus(target, wanted.value)
     target.put(wanted.key, value)
@@ -138,9 +146,9 @@ def _of_all_cpus(target: Map, value: bytes | tuple[bytes, ...]) -> bytes:
     return b"".join(one.ljust(size, b"\0") for one in values).ljust(size * cpus(), b"\0")
 
 
-def _patch(handle: int, wanted: Patch) -> None:
+def _patch(loaded: Loaded, wanted: Patch) -> None:
     """Sets global variables that programs may write to. Raises RunError, ObjectError."""
-    section = Map(handle, wanted.section)
+    section = named(loaded, wanted.section)
     content = section.get(SECTION_KEY) or bytes(section.value_size)
     section.put(SECTION_KEY, _patched(content, wanted))
 
@@ -149,8 +157,8 @@ def _patched(content: bytes, wanted: Patch) -> bytes:
     return content[: wanted.offset] + wanted.content + content[wanted.offset + len(wanted.content) :]
 
 
-def _read(handle: int, wanted: Read) -> Contents:
+def _read(loaded: Loaded, wanted: Read) -> Contents:
     """What the map holds."""
-    source = Map(handle, wanted.map)
+    source = named(loaded, wanted.map)
     keys = tuple(source.keys()) if wanted.keys is None else wanted.keys
     return Contents(wanted.map, tuple((key, source.get(key)) for key in keys))

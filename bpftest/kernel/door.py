@@ -25,6 +25,7 @@ class Loading(NamedTuple):
     also: tuple[str, ...] = ()  # other programs that are loaded with it
     attached: bool = False  # it is attached to what its section names
     constants: tuple[Patch, ...] = ()  # .rodata, which is frozen when it is loaded
+    plain: bool = False  # its maps and globals hold nothing but bytes: they can be reset instead of loaded again
 
 
 class LoadReport(NamedTuple):

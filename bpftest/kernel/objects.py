@@ -75,10 +75,10 @@ def _loaded_with(log_level: int, loading: Loading, content: bytes) -> Loaded:
     try:
         program = _choose(loaded, loading)
         stateful = False
-        for handle in _walk(library.bpf_object__next_map, loaded):
+        for handle in maps_of(loaded):
             # Pinning by name would share maps with the machine and between cases.
             library.bpf_map__set_pin_path(handle, None)
-            stateful = stateful or not library.bpf_map__map_flags(handle) & BPF_F_RDONLY_PROG
+            stateful = stateful or not constant(handle)
         loaded.stateful = stateful
         _set_constants(loaded, loading.constants)
         log = _log_buffer()
@@ -182,6 +182,17 @@ def _attached(program: int, loading: Loading) -> int:
             text=libbpf.warnings(),
         )
     return link
+
+
+def maps_of(loaded: Loaded) -> Iterator[int]:
+    """The object's maps, each a struct bpf_map *; those of global variables too."""
+    return _walk(libbpf.library().bpf_object__next_map, loaded)
+
+
+def constant(handle: int) -> bool:
+    """Whether no program can change the map: .rodata and .kconfig are such."""
+    flags: int = libbpf.library().bpf_map__map_flags(handle)
+    return bool(flags & BPF_F_RDONLY_PROG)
 
 
 def _walk(following: Callable[..., int | None], loaded: Loaded) -> Iterator[int]:

@@ -13,19 +13,21 @@ from bpftest.kernel.run import exchange
 
 if TYPE_CHECKING:
     from bpftest.kernel.door import Loading, Reply, Request
+    from bpftest.kernel.reset import First
 
 
 class Session:
     """A loaded program.
 
-    `run` gives every call the object's initial state: an object without maps that a run could change is loaded once,
-    any other is loaded again before the next run.
+    `run` gives every call the object's initial state: an object without maps that a run could change is loaded once;
+    one whose maps hold nothing but bytes gets these again; any other is loaded again.
     """
 
     def __init__(self, loading: Loading) -> None:
         self._loading = loading
         self._content = sound(loading.path)  # kept: a build may replace the file between two runs
         self._loaded = load(loading, self._content)
+        self._first: First | None = None  # what the maps held when the object had just been loaded
         self._used = False
         self.report = self._loaded.report
 
@@ -33,14 +35,27 @@ class Session:
         """One BPF_PROG_RUN from the initial state. Must not be called when the report has an errno."""
         deadline = time.monotonic() + request.timeout_s
         while True:
-            if self._used and self._loaded.stateful:
-                self._load_again()
+            if self._loaded.stateful:
+                self._prepare()
             self._used = True
             reply = self._run(request)
             # A signal that is not the timeout (a resized terminal, a child's end) must not decide over a case.
             if reply.errno != errno.EINTR or reply.timed_out:
                 return reply
             request = request._replace(timeout_s=deadline - time.monotonic())
+
+    def _prepare(self) -> None:
+        """Makes sure that the maps hold what they held when the object had just been loaded."""
+        if self._loading.plain and self._first is None:
+            from bpftest.kernel.reset import First
+
+            self._first = First(self._loaded)
+        if not self._used:
+            return
+        if self._first is not None and self._first.whole:
+            self._first.restore()
+        else:
+            self._load_again()
 
     def _run(self, request: Request) -> Reply:
         if not any(request.setup):

@@ -10,9 +10,10 @@ import os
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bpftest.errors import SuiteError
+from bpftest.errors import ObjectError, SuiteError
 from bpftest.expectations import EXPECTATIONS, Check, Context
 from bpftest.expectations.result import checksum_complete
+from bpftest.maps import plain_values
 from bpftest.packets.sources import Scope
 from bpftest.plan.ctx import Given, given_ctx
 from bpftest.plan.program import Object, Objects, Target, object_key, target
@@ -179,8 +180,18 @@ class _Planning:
             except SuiteError as error:
                 self.faults.append(error)
                 found = Target()
-            known = self._targets[id(program)] = found, self._context(found)
+            context = self._context(found)
+            if context is not None and found.loading is not None and _has_state(found.found):
+                found = found._replace(loading=found.loading._replace(plain=self._plain(context)))
+            known = self._targets[id(program)] = found, context
         return known
+
+    def _plain(self, context: Context) -> bool:
+        """Whether the object's maps and globals hold nothing but bytes, as far as its types tell."""
+        try:
+            return plain_values(context.types())
+        except (SuiteError, ObjectError):  # it has no types, or they are damaged
+            return False
 
     def _try(self, where: Written, step: Callable[..., Any], *arguments: Any) -> Any:
         try:
@@ -190,6 +201,11 @@ class _Planning:
         except SuiteError as error:
             self.faults.append(error.at(where.part(error.span)))
             return None
+
+
+def _has_state(found: Object) -> bool:
+    """Whether the object has maps, or global variables that programs write to."""
+    return b"\0.maps\0" in found.btf or any(not one.section.startswith(".rodata") for one in found.variables)
 
 
 def _refuse_company(case: Case) -> None:

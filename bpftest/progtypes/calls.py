@@ -14,7 +14,10 @@ def _many_args(run: Run) -> str:
 
 
 def _few_args(run: Run) -> str:
-    return f"the program reads more arguments than it is given, {run.ctx_size // 8}"
+    given = run.ctx_size // 8
+    if given == 0:
+        return "the program reads arguments, and none are given"
+    return f"the program reads more arguments than the {given} that are given"
 
 
 def _no_cpu(run: Run) -> str:
@@ -26,7 +29,9 @@ def _long_ctx(run: Run) -> str:
 
 
 def _short_ctx(run: Run) -> str:
-    return f"the program reads beyond the ctx that it is given, {run.ctx_size} bytes"
+    if run.ctx_size == 0:
+        return "the program reads a ctx, and none is given"
+    return f"the program reads beyond the {run.ctx_size} bytes of ctx that are given"
 
 
 def _wrong_args(run: Run) -> str:

@@ -44,8 +44,8 @@ def _pf(run: Run) -> str:
 
 
 def _long(run: Run) -> str:
-    size = len(run.data_in)
-    return f"the packet has {size} bytes, and the kernel takes {LINEAR_MAX}" if size > LINEAR_MAX else ""
+    size, counted = len(run.data_in), " with its Ethernet header" if run.unseen else ""
+    return f"the packet has {size} bytes{counted}, and the kernel takes {LINEAR_MAX}" if size > LINEAR_MAX else ""
 
 
 def _other_family(run: Run) -> str:

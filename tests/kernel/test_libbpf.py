@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bpftest.errors import HostError
-from bpftest.kernel import libbpf, session
+from bpftest.kernel import libbpf, objects
 from bpftest.kernel.compile import clang_path
 
 HEADERS = (
@@ -64,7 +64,7 @@ def test_the_struct_of_a_run_is_complete(tmp_path: Path) -> None:
 def test_our_constants_are_those_of_the_headers(tmp_path: Path) -> None:
     ours = {
         "LIBBPF_WARN": libbpf.LIBBPF_WARN,
-        "BPF_F_RDONLY_PROG": session.BPF_F_RDONLY_PROG,
+        "BPF_F_RDONLY_PROG": objects.BPF_F_RDONLY_PROG,
     }
 
     assert ours == computed(tmp_path, ours)

@@ -12,7 +12,7 @@ import pytest
 
 from bpftest.errors import ObjectError
 from bpftest.kernel import libbpf, objects
-from bpftest.kernel.door import Loading, LoadReport, Request
+from bpftest.kernel.door import Loading, LoadReport, Request, Setup, Write
 from bpftest.kernel.session import Session
 from tests.kernel.children import in_child
 from tests.kernel.conftest import Build, Open, descriptors, pins, prog_id
@@ -25,40 +25,80 @@ FRAME = Request(bytes(64))
 
 # --- the initial state --------------------------------------------------------------------------------------------
 
-FIRST_RUN_RETURNS = {"MAP": 1, "GLOBAL": 1, "INITIALISED": 41, "MISLEADING": 41, "PINNED": 1}
+# What the program counts its runs in → what its first run returns.
+KINDS = {
+    "-DTYPE=BPF_MAP_TYPE_ARRAY": 1,
+    "-DTYPE=BPF_MAP_TYPE_HASH": 1,
+    "-DTYPE=BPF_MAP_TYPE_LPM_TRIE -DKEY=__u64 -DFLAGS=BPF_F_NO_PREALLOC": 1,
+    "-DTYPE=BPF_MAP_TYPE_LRU_HASH": 1,
+    "-DTYPE=BPF_MAP_TYPE_PERCPU_ARRAY": 1,
+    "-DTYPE=BPF_MAP_TYPE_PERCPU_HASH": 1,
+    "-DFLAGS=BPF_F_RDONLY": 1,  # user space may not write
+    "-DFLAGS=BPF_F_WRONLY": 1,  # user space may not read
+    "-DPINNED": 1,
+    "-DGLOBAL": 1,
+    "-DINITIALISED": 41,
+    "-DMISLEADING": 41,
+}
+RESET = [kind for kind in KINDS if "LRU" not in kind and "ONLY" not in kind]
 
 
-@pytest.mark.parametrize(("kind", "first"), list(FIRST_RUN_RETURNS.items()))
-def test_every_run_begins_with_the_state_that_the_object_has(build: Build, opened: Open, kind: str, first: int) -> None:
-    counted = opened(build("state", f"-D{kind}"), "counted", SCHED_CLS)
+@pytest.mark.parametrize("plain", [False, True], ids=["loaded again", "reset"])
+@pytest.mark.parametrize(("kind", "first"), list(KINDS.items()))
+def test_every_run_begins_with_the_state_that_the_object_has(
+    build: Build, opened: Open, kind: str, first: int, plain: bool
+) -> None:
+    counted = opened(build("state", *kind.split()), "counted", SCHED_CLS, plain=plain)
+    one, ten = FRAME._replace(cpu=0), FRAME._replace(cpu=0, repeat=10)
 
-    runs = [counted.run(FRAME).retval, counted.run(FRAME._replace(repeat=10)).retval, counted.run(FRAME).retval]
+    runs = [counted.run(request).retval for request in (one, ten, one)]
 
     assert runs == [first, first + 9, first]
 
 
-@pytest.mark.parametrize("kind", FIRST_RUN_RETURNS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_object_with_a_map_that_a_run_can_change_is_loaded_for_every_run(
     build: Build, opened: Open, kind: str
 ) -> None:
-    counted = opened(build("state", f"-D{kind}"), "counted", SCHED_CLS)
-    loads = {prog_id(counted)}
+    counted = opened(build("state", *kind.split()), "counted", SCHED_CLS)
 
-    for _ in range(3):
-        counted.run(FRAME)
-        loads.add(prog_id(counted))
-
-    assert len(loads) == 3, "the first run takes what has been loaded to see whether it loads"
+    assert len(loads_of(counted, 3)) == 3, "the first run takes what has been loaded to see whether it loads"
 
 
-@pytest.mark.parametrize("kind", ["CONSTANT", "READ_ONLY"])
-def test_an_object_with_nothing_but_constants_is_loaded_once(build: Build, opened: Open, kind: str) -> None:
-    counted = opened(build("state", f"-D{kind}"), "counted", SCHED_CLS)
-    loaded = prog_id(counted)
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_whose_maps_hold_nothing_but_bytes_is_reset_instead(build: Build, opened: Open, kind: str) -> None:
+    counted = opened(build("state", *kind.split()), "counted", SCHED_CLS, plain=True)
 
-    returned = {counted.run(FRAME).retval for _ in range(3)}
+    assert len(loads_of(counted, 3)) == (1 if kind in RESET else 3)
 
-    assert (prog_id(counted), len(returned)) == (loaded, 1)
+
+def loads_of(session: Session, runs: int) -> set[int]:
+    """The kernel's numbers of the program over several runs."""
+    loads = {prog_id(session)}
+    for _ in range(runs):
+        session.run(FRAME)
+        loads.add(prog_id(session))
+    return loads
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_an_object_with_nothing_but_constants_is_loaded_once(build: Build, opened: Open, plain: bool) -> None:
+    counted = opened(build("state", "-DCONSTANT"), "counted", SCHED_CLS, plain=plain)
+
+    assert (len(loads_of(counted, 3)), counted.run(FRAME).retval) == (1, 7)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("flags", ["0", "BPF_F_RDONLY_PROG"])
+def test_what_was_put_into_a_map_for_one_run_is_gone_for_the_next(
+    build: Build, opened: Open, flags: str, plain: bool
+) -> None:
+    reads = opened(build("state", "-DREADS", f"-DFLAGS={flags}"), "counted", SCHED_CLS, plain=plain)
+    write = Write("bpftest_runs", bytes(4), (5).to_bytes(8, "little"))
+
+    runs = [reads.run(request).retval for request in (FRAME, FRAME._replace(setup=Setup(writes=(write,))), FRAME)]
+
+    assert runs == [0, 5, 0]
 
 
 def test_an_object_without_maps_is_loaded_once(build: Build, opened: Open) -> None:

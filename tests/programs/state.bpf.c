@@ -1,6 +1,18 @@
-/* A program that counts its runs. What it counts in is chosen by -D. */
+/* A program that counts its runs. What it counts in is chosen by -D: a global variable of one kind or another, or a map
+ * of any TYPE with any FLAGS.
+ */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+
+#ifndef TYPE
+#define TYPE BPF_MAP_TYPE_ARRAY
+#endif
+#ifndef FLAGS
+#define FLAGS 0
+#endif
+#ifndef KEY /* of an array; in a trie it is a prefix of no bits */
+#define KEY __u32
+#endif
 
 #if defined(GLOBAL)
 int runs;
@@ -11,19 +23,17 @@ int runs SEC(".data.rodata") = 40;
 #elif defined(CONSTANT)
 const volatile int runs = 7;
 #else
+#define MAP
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, int);
-	__type(value, int);
+	__uint(type, TYPE);
+	__uint(max_entries, 4);
+	__uint(map_flags, FLAGS);
+	__type(key, KEY);
+	__type(value, __u64);
 #ifdef PINNED
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 #endif
-#ifdef READ_ONLY
-	__uint(map_flags, BPF_F_RDONLY_PROG);
-#endif
 } bpftest_runs SEC(".maps");
-#define MAP
 #endif
 
 /* More than any kernel gives: 2^58 bytes. */
@@ -39,18 +49,21 @@ struct {
 SEC("tc")
 int counted(struct __sk_buff *skb)
 {
-#ifdef MAP
-	int key = 0, *counter = bpf_map_lookup_elem(&bpftest_runs, &key);
+#if defined(CONSTANT)
+	return runs;
+#elif !defined(MAP)
+	return ++*(volatile int *)&runs;
+#else
+	KEY key = 0;
+	__u64 first = 1, *counter = bpf_map_lookup_elem(&bpftest_runs, &key);
 
+#ifdef READS
+	return counter ? *counter : -1;
+#else
 	if (!counter)
-		return -1;
-#else
-	const volatile int *counter = &runs;
+		return bpf_map_update_elem(&bpftest_runs, &key, &first, BPF_NOEXIST) ? -1 : first;
+	return ++*counter;
 #endif
-#if defined(CONSTANT) || defined(READ_ONLY)
-	return *counter;
-#else
-	return ++*(volatile int *)counter;
 #endif
 }
 
