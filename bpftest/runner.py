@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from bpftest.suite.model import Requires
 
 
+SESSIONS_MAX = 32  # programs that a suite keeps loaded; cases that differ in their constants are a load each
+
+
 class Session(Protocol):
     """A loaded program: kernel.session.Session, or a test's fake of it."""
 
@@ -33,7 +36,7 @@ class Session(Protocol):
 
 
 class Kernel(Protocol):
-    """What runs the jobs: kernel.running.RunningKernel, or a test's fake of it."""
+    """What runs the jobs: executors.local.RunningKernel, or a test's fake of it."""
 
     def open(self, loading: Loading) -> Session:
         """Loads a program. Raises ProgramError where the object cannot be opened."""
@@ -149,6 +152,8 @@ class _Sessions:
                 found = self._kernel.open(loading)
             except ProgramError as error:
                 found = error
+            if len(self._opened) == SESSIONS_MAX:
+                self._close(self._opened.pop(next(iter(self._opened))))
             self._opened[loading] = found
         if isinstance(found, ProgramError):
             raise found
@@ -157,6 +162,9 @@ class _Sessions:
     def close(self) -> None:
         """Closes all of them."""
         for found in self._opened.values():
-            if not isinstance(found, ProgramError):
-                found.close()
+            self._close(found)
         self._opened.clear()
+
+    def _close(self, found: Session | ProgramError) -> None:
+        if not isinstance(found, ProgramError):
+            found.close()

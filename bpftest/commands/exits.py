@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from bpftest.events import Outcome
+
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from bpftest.events import InvalidSuite
     from bpftest.reporters import Reporter
 
+BAD = (Outcome.FAILED, Outcome.ERROR)  # outcomes with which a run fails
+
 PASSED = 0
 FAILED = 1
 INVALID = 3
@@ -25,8 +29,8 @@ SIGNALS = {"SIGINT": 130, "SIGTERM": 143}
 BROKEN_PIPE = 141  # what a shell says of a program that SIGPIPE has ended
 
 
-def console_on(out: TextIO, mode: str = "auto", verbosity: int = 0) -> Reporter:
-    """The console report on *out*. *mode*: auto, always or never, for colours."""
+def console_on(out: TextIO, mode: str = "auto", verbosity: int = 0, bad: tuple[Outcome, ...] = BAD) -> Reporter:
+    """The console report on *out*. *mode*: auto, always or never, for colours; *bad*: what makes a run fail."""
     from bpftest.reporters import factory
     from bpftest.reporters.console import in_ci, use_color, use_unicode
 
@@ -36,6 +40,7 @@ def console_on(out: TextIO, mode: str = "auto", verbosity: int = 0) -> Reporter:
         unicode=use_unicode(out),
         per_case=verbosity > 0 or not in_ci(os.environ),
         verbosity=verbosity,
+        bad=bad,
     )
 
 

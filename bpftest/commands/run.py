@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from bpftest.commands import selecting
-from bpftest.commands.exits import EMPTY, FAILED, INVALID, PASSED, SIGNALS, console_on, show_empty, show_invalid
+from bpftest.commands.exits import BAD, EMPTY, FAILED, INVALID, PASSED, SIGNALS, console_on, show_empty, show_invalid
 from bpftest.errors import HostError
 from bpftest.events import CaseFinished, Outcome, RunFinished
 
@@ -27,6 +27,9 @@ def arguments(parser: ArgumentParser) -> None:
     selecting.arguments(parser)
     parser.add_argument("-x", "--exitfirst", action="store_true", help="stop after the first case that fails or errors")
     parser.add_argument("--allow-empty", action="store_true", help="exit 0 when no case is selected")
+    parser.add_argument(
+        "--fail-on-skip", action="store_true", help="exit 1 when a case is skipped, for whatever reason"
+    )
     parser.add_argument(
         "--junit-xml", "--junitxml", metavar="PATH", help="write a JUnit XML report, whatever the outcome"
     )
@@ -91,9 +94,10 @@ def _run(planned: Planned, options: Namespace, reporters: list[Reporter], interr
         error.hint = error.hint or f"run: {_sudo()}"
         _report(_without_host(planned, error), reporters)
         raise
-    console = console_on(sys.stdout, options.color, options.verbosity)
+    bad = (*BAD, Outcome.SKIPPED) if options.fail_on_skip else BAD
+    console = console_on(sys.stdout, options.color, options.verbosity, bad)
     events = local.run(planned, interrupts, max_failures=1 if options.exitfirst else None)
-    return _report(events, [console, *reporters])
+    return _report(events, [console, *reporters], bad)
 
 
 def _files(options: Namespace) -> list[Reporter]:
@@ -105,13 +109,13 @@ def _files(options: Namespace) -> list[Reporter]:
     return [factory("junit")(options.junit_xml, options.junit_flavor)]
 
 
-def _report(events: Iterable[Event], reporters: list[Reporter]) -> int:
-    """Tells every reporter every event. Gives the exit code that the events make."""
+def _report(events: Iterable[Event], reporters: list[Reporter], bad: tuple[Outcome, ...] = BAD) -> int:
+    """Tells every reporter every event. Gives the exit code that the events make: *bad* outcomes make it 1."""
     code = PASSED
     for event in events:
         for reporter in reporters:
             reporter(event)
-        if isinstance(event, CaseFinished) and event.outcome in (Outcome.FAILED, Outcome.ERROR):
+        if isinstance(event, CaseFinished) and event.outcome in bad:
             code = FAILED
         if isinstance(event, RunFinished) and event.interrupted:
             code = SIGNALS[event.interrupted]

@@ -121,6 +121,7 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "bpf_map_get_next_key": (c_int, (c_int, c_void_p, c_void_p)),
     "bpf_map_update_elem": (c_int, (c_int, c_char_p, c_char_p, c_uint64)),
     "bpf_map__map_flags": (c_uint32, (_MAP,)),
+    "bpf_map__is_internal": (c_bool, (_MAP,)),
     "bpf_map__set_pin_path": (c_int, (_MAP, c_char_p)),
     "bpf_obj_get_info_by_fd": (c_int, (c_int, POINTER(ProgInfo), POINTER(c_uint32))),
     "bpf_prog_test_run_opts": (c_int, (c_int, POINTER(TestRunOpts))),

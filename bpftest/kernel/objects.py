@@ -190,9 +190,13 @@ def maps_of(loaded: Loaded) -> Iterator[int]:
 
 
 def constant(handle: int) -> bool:
-    """Whether no program can change the map: .rodata and .kconfig are such."""
-    flags: int = libbpf.library().bpf_map__map_flags(handle)
-    return bool(flags & BPF_F_RDONLY_PROG)
+    """Whether nobody can change the map: neither programs nor user space, from which libbpf freezes it.
+
+    .rodata and .kconfig are such.
+    """
+    library = libbpf.library()
+    flags: int = library.bpf_map__map_flags(handle)
+    return bool(flags & BPF_F_RDONLY_PROG) and library.bpf_map__is_internal(handle)
 
 
 def _walk(following: Callable[..., int | None], loaded: Loaded) -> Iterator[int]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bpftest.kernel.objects import Loaded
 
 ARRAYS, HASHES = {2, 6}, {1, 5, 11}  # enum bpf_map_type: ARRAY, PERCPU_ARRAY; HASH, PERCPU_HASH, LPM_TRIE
+CLOSED = 1 << 3 | 1 << 4  # BPF_F_RDONLY, BPF_F_WRONLY: user space may not write, or not read
 ELEMENTS_MAX = 4096  # of all arrays of an object; with more, loading it again is not much slower
 
 
@@ -25,13 +26,15 @@ class First:
     def __init__(self, loaded: Loaded) -> None:
         self._hashes: list[Map] = []
         self._elements: list[_Element] = []
-        self.whole = True  # False: there is a map of another type, or too much to write
+        self.whole = True  # False: a map is of another type or closed to us, or there is too much to write
         for handle in maps_of(loaded):
             if not constant(handle):
-                self._take(Map(handle))
+                self._take(Map(handle), libbpf.library().bpf_map__map_flags(handle))
 
-    def _take(self, taken: Map) -> None:
-        if taken.type in HASHES:
+    def _take(self, taken: Map, flags: int) -> None:
+        if flags & CLOSED:
+            self.whole = False
+        elif taken.type in HASHES:
             self._hashes.append(taken)
         elif taken.type in ARRAYS and len(self._elements) + taken.max_entries <= ELEMENTS_MAX:
             self._elements += [_Element(taken, key, taken.get(key) or b"") for key in taken.keys()]  # noqa: SIM118

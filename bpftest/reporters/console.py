@@ -60,14 +60,17 @@ LINE_COLORS = {  # by what a line of a block shows
 }
 
 
-def console(out: TextIO, *, color: bool, unicode: bool, per_case: bool, verbosity: int = 0) -> Reporter:
+def console(
+    out: TextIO, *, color: bool, unicode: bool, per_case: bool, verbosity: int = 0, bad: tuple[Outcome, ...] = BAD
+) -> Reporter:
     """A reporter that writes to *out*.
 
     *unicode*: False writes ASCII alone, every other character as its escape; *per_case*: a line for each case,
     not only for each file and for cases that did not pass; *verbosity*: -1 only cases that did not pass, and the
-    summary; 1 what is known of cases that passed, too; 2 the full output of compilers and of the verifier.
+    summary; 1 what is known of cases that passed, too; 2 the full output of compilers and of the verifier. *bad*:
+    outcomes with which the run fails: the summary lists their cases.
     """
-    return _Console(_Writer(out, color=color, unicode=unicode), per_case=per_case, verbosity=verbosity)
+    return _Console(_Writer(out, color=color, unicode=unicode), per_case=per_case, verbosity=verbosity, bad=bad)
 
 
 def use_color(mode: str, stream: TextIO, environ: Mapping[str, str]) -> bool:
@@ -145,10 +148,11 @@ class _Writer:
 class _Console:
     """The state of the report: what was counted, and under which suite the next line would stand."""
 
-    def __init__(self, writer: _Writer, *, per_case: bool, verbosity: int) -> None:
+    def __init__(self, writer: _Writer, *, per_case: bool, verbosity: int, bad: tuple[Outcome, ...]) -> None:
         self._to = writer
         self._per_case = per_case
         self._verbosity = verbosity
+        self._failing = bad
         self._words = {it: writer.painted(f"{it.value:<5}", OUTCOME_COLORS[it]) for it in Outcome}
         self._planned = 0
         self._suite = ""  # the one whose path was written last
@@ -188,7 +192,7 @@ class _Console:
                 if self._verbosity > 0:
                     self._to.block(self._details(case), INDENT)
             return
-        if case.outcome in BAD:
+        if case.outcome in self._failing:
             place = shell_word(f"{case.place.path}:{case.place.line}")
             self._bad.append((case.outcome, place, visible(case.name)))
         first = self._first_with(case)
@@ -241,7 +245,8 @@ class _Console:
     def _suite_finished(self, suite: SuiteFinished) -> None:
         counts = self._counts[suite.path]
         if not self._per_case and self._verbosity >= 0:
-            outcome = next((it for it in (Outcome.ERROR, Outcome.FAILED) if counts[it]), Outcome.PASSED)
+            worst = (Outcome.ERROR, Outcome.FAILED, Outcome.SKIPPED)
+            outcome = next((it for it in worst if counts[it] and it in self._failing), Outcome.PASSED)
             path = padded(visible(suite.path), NAME_WIDTH)
             self._to.line(f"{self._words[outcome]} [{_duration(suite.seconds)}] {path} {_summary(counts)}")
         self._to.flush()
@@ -262,7 +267,9 @@ class _Console:
             left = _counted(max(0, self._planned - ran), "case")
             self._to.line(f"Interrupted by {plain(run.interrupted)}, {left} did not run")
         cases = f"{ran:,} of {self._planned:,} cases" if ran < self._planned else _counted(ran, "case")
-        self._to.line(f"Summary  {cases} in {run.seconds:.2f} s: {_summary(counts)}")
+        forbidden = counts[Outcome.SKIPPED] and Outcome.SKIPPED in self._failing
+        said = f"{_summary(counts)}{'; none may be skipped' if forbidden else ''}"
+        self._to.line(f"Summary  {cases} in {run.seconds:.2f} s: {said}")
         width = max((columns(place) for _, place, _ in self._bad), default=0)
         for outcome, place, what in self._bad:
             self._to.line(f"  {self._words[outcome]}  {padded(place, width)}  {what}")

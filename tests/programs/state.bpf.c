@@ -1,17 +1,9 @@
-/* A program that counts its runs. What it counts in is chosen by -D: a global variable of one kind or another, or a map
- * of any TYPE with any FLAGS.
- */
+/* A program that counts its runs. What it counts in is chosen by -D: a global variable, or a map with any FLAGS. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#ifndef TYPE
-#define TYPE BPF_MAP_TYPE_ARRAY
-#endif
 #ifndef FLAGS
 #define FLAGS 0
-#endif
-#ifndef KEY /* of an array; in a trie it is a prefix of no bits */
-#define KEY __u32
 #endif
 
 #if defined(GLOBAL)
@@ -25,11 +17,11 @@ const volatile int runs = 7;
 #else
 #define MAP
 struct {
-	__uint(type, TYPE);
-	__uint(max_entries, 4);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
 	__uint(map_flags, FLAGS);
-	__type(key, KEY);
-	__type(value, __u64);
+	__type(key, int);
+	__type(value, int);
 #ifdef PINNED
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 #endif
@@ -54,14 +46,13 @@ int counted(struct __sk_buff *skb)
 #elif !defined(MAP)
 	return ++*(volatile int *)&runs;
 #else
-	KEY key = 0;
-	__u64 first = 1, *counter = bpf_map_lookup_elem(&bpftest_runs, &key);
+	int key = 0, *counter = bpf_map_lookup_elem(&bpftest_runs, &key);
 
-#ifdef READS
-	return counter ? *counter : -1;
-#else
 	if (!counter)
-		return bpf_map_update_elem(&bpftest_runs, &key, &first, BPF_NOEXIST) ? -1 : first;
+		return -1;
+#ifdef READS
+	return *counter;
+#else
 	return ++*counter;
 #endif
 #endif
