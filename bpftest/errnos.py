@@ -9,6 +9,7 @@ from bpftest.errors import SuiteError
 from bpftest.wording import suggestion
 
 ENOTSUPP = 524  # include/linux/errno.h
+LIBBPF_ERRNO_START = 4000  # __LIBBPF_ERRNO__START, bpf/libbpf_legacy.h: from here on they are libbpf's own
 # Where Python knows two names of a number, it has others than the kernel.
 NAMES = {**errno.errorcode, errno.EDEADLK: "EDEADLK", errno.EOPNOTSUPP: "EOPNOTSUPP", ENOTSUPP: "ENOTSUPP"}
 
@@ -27,6 +28,8 @@ def errno_text(number: int) -> str:
     """An errno for people: the name before the number."""
     if number == ENOTSUPP:
         return f"ENOTSUPP ({number}): this kernel has no test run for the type"
+    if number >= LIBBPF_ERRNO_START:
+        return f"error {number} of libbpf"
     return f"{NAMES.get(number, 'errno')} ({number}): {os.strerror(number)}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
@@ -102,8 +103,17 @@ def load_refusal(job: Job, report: LoadReport) -> LoadError:
     if said:
         what = f"the verifier refuses '{program}': {said} ({name})"
         return LoadError(what, "the log ends with the reason", text=report.log)
-    said = report.libbpf.splitlines()[0].removeprefix("libbpf: ") if report.libbpf else errno_text(report.errno)
+    said = _cause(report.libbpf) or errno_text(report.errno)
     return LoadError(f"'{program}' cannot be loaded ({name}): {said}", _load_hint(name, said), text=report.libbpf)
+
+
+def _cause(warnings: str) -> str:
+    """The warning of libbpf that says why: what it says before that is the way there, what it says after follows."""
+    lines = [line.removeprefix("libbpf: ") for line in warnings.splitlines()]
+    for line, following in itertools.pairwise(lines):
+        if following.startswith("failed to load object"):
+            return line
+    return lines[0] if lines else ""
 
 
 def _load_hint(errno_name: str, said: str) -> str:

@@ -239,7 +239,10 @@ def _in_state(loading: Loading | None, state: State) -> Loading | None:
 
 
 def _with_log(loading: Loading | None, case: Case) -> Loading | None:
-    """*loading* with the verifier's log, where the case looks into it; a refusal always has one."""
+    """*loading* with the verifier's log, where the case looks into it; a refusal always has one.
+
+    Of a program that it accepts the kernel keeps the log from level 2 on: do_check_common, kernel/bpf/verifier.c.
+    """
     if loading is None or "loads" not in case.expect or "log" not in case.expect["loads"]:
         return loading
-    return loading._replace(log_level=loading.log_level | 1)
+    return loading._replace(log_level=loading.log_level | 2)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bpftest.errors import BpftestError, SuiteError
 from bpftest.kernel.door import Loading
 from bpftest.progtypes import PROG_TYPES, ProgType, of_section, untestable_section
+from bpftest.progtypes.sections import SECTIONS
 from bpftest.wording import suggestion
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def target(program: Program, found: Object | BpftestError) -> Target:
         found.path,
         elf_program.name,
         prog_type.number,
-        _attach_type(program, prog_type, section_type),
+        _attach_type(program, prog_type, elf_program.section),
         sum(LOAD_FLAGS[flag] for flag in program.load.flags) | prog_type.load_flags,
         program.load.log_level,
         _also(program, found),
@@ -119,7 +120,8 @@ def _elf_program(program: Program, found: Object) -> ElfProgram:
     )
 
 
-def _attach_type(program: Program, prog_type: ProgType, section_type: str | None) -> int | None:
+def _attach_type(program: Program, prog_type: ProgType, section: str) -> int | None:
+    """The attach type that libbpf is to be told; None: it knows that of the section."""
     if program.attach_type is not None:
         if program.attach_type in prog_type.attach_types:
             return prog_type.attach_types[program.attach_type]
@@ -128,6 +130,9 @@ def _attach_type(program: Program, prog_type: ProgType, section_type: str | None
         raise SuiteError(
             f"'{program.attach_type}' is no attach type of {prog_type.name}", hint, _place(program, "attach_type")
         )
+    section_type, section_attach = of_section(section)
+    if section_type == prog_type.name and section_attach and section not in SECTIONS:
+        return prog_type.attach_types[section_attach]  # SEC("cgroup_skb/egress/x"), which libbpf does not know
     # A section of another type has set an attach type that this one does not know.
     return prog_type.attach_type or (0 if section_type not in (None, prog_type.name) else None)
 

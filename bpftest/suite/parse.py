@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bpftest.suite.document import Document
 
 PROGRAM_KEYS = ("object", "source", "program", "type", "attach_type", "load")
+INCLUDING = ("-idirafter", "-isystem", "-iquote", "-include", "-I")  # what follows is a path
 # Longest unit first, so that "ms" is not read as "s".
 SECONDS = {"min": 60.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "s": 1.0}
 
@@ -140,13 +141,24 @@ class _Reading:
             source = {"file": source}
         return Program(
             self._path(value("object")),
-            Source(self._path(source["file"]) or "", tuple(source.get("cflags", ()))) if source else None,
+            Source(self._path(source["file"]) or "", self._cflags(source)) if source else None,
             value("program"),
             value("type"),
             value("attach_type"),
             Load(tuple(load.get("flags", ())), load.get("log_level", 0), tuple(load.get("also", ()))),
             said,
         )
+
+    def _cflags(self, source: dict[str, Any]) -> tuple[str, ...]:
+        """The arguments for clang; folders and files to include are relative to the suite, like every path."""
+        flags: list[str] = []
+        for flag in source.get("cflags", ()):
+            option = next((one for one in INCLUDING if flag.startswith(one) and flag != one), "")
+            if option:
+                flags.append(option + os.path.join(self._folder, flag[len(option) :]))
+            else:
+                flags.append(os.path.join(self._folder, flag) if flags and flags[-1] in INCLUDING else flag)
+        return tuple(flags)
 
     def _path(self, path: str | None) -> str | None:
         return None if path is None else os.path.join(self._folder, path)
