@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 EXIT_CODES = """\
 exit codes:
   0    everything selected passed, was skipped with a reason, or failed as its xfail says
-  1    a case failed or errored
+  1    a case failed or errored; with --fail-on-skip, also when one was skipped
   2    wrong command line
   3    a suite file is invalid; nothing ran
   4    this machine cannot run BPF tests
@@ -70,19 +70,39 @@ def _bug() -> int:
     return INTERNAL
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal. To find that out argparse would import shutil, at every call of bpftest."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given) > 2:
+        return int(given)
+    try:
+        return os.get_terminal_size().columns
+    except OSError:
+        return 80
+
+
 def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     """The parser; only the command that is called adds its arguments, so that no other is imported."""
     parser = argparse.ArgumentParser(
         "bpftest",
         description="Declarative test suites for eBPF programs, run on the real kernel through BPF_PROG_RUN.",
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     parser.add_argument("--version", action="version", version=f"bpftest {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     called = next((argument for argument in arguments if argument in COMMANDS), None)
     for name, text in COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
+        description = f"{text[0].upper()}{text[1:]}."
+        command = commands.add_parser(
+            name, help=text, description=description, formatter_class=_Help, allow_abbrev=False
+        )
         if name == called:
             import_module(f"bpftest.commands.{name}").arguments(command)
     return parser

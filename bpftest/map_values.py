@@ -54,7 +54,7 @@ def _prefix(text: str, key_size: int) -> bytes:
     except OSError:
         raise SuiteError(f"'{address}' is no IPv4 or IPv6 address", "such as 10.0.0.0/8 or 2001:db8::/32") from None
     if not length.isdecimal() or int(length) > 8 * len(data):
-        raise SuiteError(f"'{text}' has no prefix length", f"0 to {8 * len(data)} after the /")
+        raise SuiteError(f"'{text}' is no prefix", f"write its length in bits behind it: /0 to /{8 * len(data)}")
     if 4 + len(data) != key_size:
         raise SuiteError(f"'{text}' makes a key of {4 + len(data)} bytes, and the map's keys have {key_size}")
     return int(length).to_bytes(4, sys.byteorder) + data

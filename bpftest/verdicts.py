@@ -39,6 +39,7 @@ MAP_HINTS = {
     "E2BIG": "the map is larger than the kernel makes any",
     "ENOMEM": "the map does not fit into memory",
 }
+ERRNO_ALONE = re.compile(r": failed to load: -\d+$")  # what libbpf says of a program after it has said why
 # What libbpf says where the kernel lacks a type, a function or a variable that a program names.
 LACKING = re.compile(r"not found in kernel|failed to find kernel BTF")
 
@@ -109,7 +110,7 @@ def load_refusal(job: Job, report: LoadReport) -> LoadError:
 
 def _cause(warnings: str) -> str:
     """The warning of libbpf that says why: what it says before that is the way there, what it says after follows."""
-    lines = [line.removeprefix("libbpf: ") for line in warnings.splitlines()]
+    lines = [line.removeprefix("libbpf: ") for line in warnings.splitlines() if not ERRNO_ALONE.search(line)]
     for line, following in itertools.pairwise(lines):
         if following.startswith("failed to load object"):
             return line

@@ -6,6 +6,7 @@ A test marked ``kernel`` that cannot run fails in CI, and is left out with a wor
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,3 +66,10 @@ def own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def build() -> Callable[..., str]:
     """The object of a program of tests/programs, as: build("state", "-DGLOBAL")."""
     return lambda name, *cflags: compiled(str(PROGRAMS / f"{name}.bpf.c"), cflags)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, build: Callable[..., str]) -> Path:
+    """A folder with plain.o, for suites of a test's own."""
+    shutil.copy(build("plain"), tmp_path / "plain.o")
+    return tmp_path

@@ -500,6 +500,7 @@ EMPTY = Contents("flows", ())
         # Count, exactly
         ("{counts: {count: 2}}", [COUNTS], "counts", []),
         ("{counts: {count: 3}}", [COUNTS], "", [("counts count", "3", "2")]),
+        ("{counts: {count: 1}}", [COUNTS], "", [("counts count", "1", "2")]),
         ("{flows: {exactly: []}}", [EMPTY], "flows", []),
         ("{counts: {exactly: [{key: 0, value: 0}, {key: 3, value: 30}]}}", [COUNTS], "counts", []),
         ("{counts: {exactly: [{key: 0, value: 0}]}}", [COUNTS], "", [("counts[3]", "no entry", "30")]),
@@ -558,7 +559,7 @@ def test_maps_hold_what_is_said(kept: Context, text: str, contents: list[Content
     assert check(f"maps: {text}", kept, ran(contents=tuple(contents))) == (held, broken)
 
 
-BSS = Contents(".bss", ((bytes(4), u32(3)),))
+BSS = Contents(".bss", ((bytes(4), u32(3) + b"rest of the section"),))
 DATA = Contents(".data", ((bytes(4), flow(6, flags=1)),))
 RODATA = Contents(".rodata", ((bytes(4), b"\7\0"),))
 
@@ -597,6 +598,7 @@ REFUSED = [
     ("xdp", 'output: Ether()/IP(dst="example.com")'),
     ("xdp", 'output: {hex: "0g"}'),
     ("xdp", 'output: {hex: "0* *", prefix: true}'),
+    ("xdp", "output: unchanged"),
     ("xdp", "output: {prefix: true}"),
     ("xdp", "output: {ignore: [IP.ttl]}"),
     ("xdp", "output: {fields: {IP.tll: 63}}"),

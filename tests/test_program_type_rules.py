@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bpftest.elf import ElfProgram
+from bpftest.errors import ObjectError
 from bpftest.plan import Job, Object, plan
 from bpftest.progtypes import PROG_TYPES, ProgType, Rule, Run
 from bpftest.suite.document import document
@@ -12,6 +13,7 @@ from bpftest.suite.parse import InvalidSuiteFile, suite
 from tests.golden import assert_golden
 from tests.suite.mistakes import report
 
+IP = bytes.fromhex("4500001400000000401100007f0000017f000001")  # no header is put before it where none is known
 SECTIONS = {"tracing": "fentry/bpf_fentry_test1"}  # the others do not need one where `type` is said
 
 # A case that every kernel takes, by what the type sees, or by its name.
@@ -170,6 +172,7 @@ def test_a_case_that_expects_an_errno_is_let_through_to_the_kernel(name: str, sa
     ("name", "said", "sent"),
     [
         ("raw_tracepoint", {"packet": "{zeros: 60}"}, {"data_in": bytes(60)}),
+        ("raw_tracepoint", {"packet": f"{{hex: {IP.hex()}}}"}, {"data_in": IP}),
         ("raw_tracepoint", {"repeat": "2"}, {"repeat": 2}),
         ("syscall", {"packet": "{zeros: 60}"}, {"data_in": bytes(60)}),
         ("syscall", {"flags": "[checksum_complete]"}, {"flags": 4}),
@@ -254,3 +257,13 @@ def test_a_section_that_cannot_be_run_is_told_with_what_can_be_done(
         plan(suite(said), {("x.bpf.o", ()): Object("x.bpf.o", (ElfProgram("x", section),))})
 
     assert [(fault.what, fault.hint) for fault in raised.value.faults] == [(what, hint)]
+
+
+@pytest.mark.parametrize("said", ["maps: {m: [{key: 1, value: 1}]}", "globals: {g: 1}", "ctx: {struct: s, fields: {}}"])
+def test_what_only_a_missing_object_could_tell_is_no_mistake_of_the_suite(said: str) -> None:
+    missing = ObjectError("x.bpf.o: No such file or directory")
+    text = f"version: 1\nobject: x.bpf.o\ntype: syscall\ncases: [{{name: x, {said}, expect: {{retval: 1}}}}]\n"
+
+    (job,) = plan(suite(document("suite.yaml", text)), {("x.bpf.o", ()): missing}).jobs
+
+    assert job.problem is missing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -50,7 +51,7 @@ class Context(NamedTuple):
 
     def metadata_length(self, reply: Reply) -> int:
         """Bytes of XDP metadata at the start of data_out: xdp_md.data counts from data_meta."""
-        return int.from_bytes(reply.ctx_out[:4], "little") if self.prog_type.ctx is XDP_MD else 0
+        return int.from_bytes(reply.ctx_out[:4], sys.byteorder) if self.prog_type.ctx is XDP_MD else 0
 
 
 def excerpt(want: Written) -> Excerpt:

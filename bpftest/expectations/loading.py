@@ -98,4 +98,5 @@ def _search(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text[1:-1], re.MULTILINE)
     except (re.error, RecursionError, OverflowError) as error:
-        raise SuiteError(f"{text} is no regular expression: {error}", "it is one of Python's re module") from None
+        hint = "between slashes stands what Python's re takes; a text without them is looked for as it is"
+        raise SuiteError(f"{text} is no regular expression: {error}", hint) from None

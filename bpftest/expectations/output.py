@@ -12,6 +12,7 @@ from bpftest.packets import checksums, framing, hexrows
 from bpftest.packets.patterns import Pattern, pattern
 from bpftest.packets.sources import SourceError
 from bpftest.progtypes.flow_dissector import FLOW_KEYS
+from bpftest.progtypes.xdp import XDP_MD
 from bpftest.wording import suggestion
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ def output(want: Written, context: Context) -> Check:
     """The packet after the run: as a whole, some of its fields, its length, its checksums."""
     said = want.value
     _refuse_foreign(want, context)
+    if isinstance(said, str) and said in OUTPUT_PARTS and said not in context.scope.names:
+        raise SuiteError(f"'{said}' is no packet, but a key of output", f"write output: {{{said}: ..}}")
     parts: list[Check] = []
     if isinstance(said, str) or any(key in said for key in PACKET_KEYS):
         parts.append(_packet(want, context))
@@ -54,7 +57,11 @@ def output(want: Written, context: Context) -> Check:
 
 def _packet(want: Written, context: Context) -> Check:
     """The packet is this one."""
-    return _same_as(_expected(want, context), context)
+    expected = _expected(want, context)
+    if expected.metadata is not None and context.prog_type.ctx is not XDP_MD:
+        where = want["metadata"].key_place() if "metadata" in want else want.place()
+        raise SuiteError(f"{context.prog_type.name} has no metadata before its packet", "only xdp does", where)
+    return _same_as(expected, context)
 
 
 def _unchanged(_want: Written, context: Context) -> Check:
@@ -186,16 +193,14 @@ def _refuse_foreign(want: Written, context: Context) -> None:
     prog_type, said = context.prog_type, want.value
     if not prog_type.gives:
         text = f"the kernel gives back no data for {prog_type.name}"
-        raise SuiteError(text, "check what the program leaves elsewhere", want.key_place())
+        raise SuiteError(text, f"what comes back: {', '.join(prog_type.gives_back)}", want.key_place())
     keys = isinstance(said, dict) and list(said) == ["flow_keys"]
     if prog_type.gives == "flow_keys" and not keys:
         raise SuiteError(
             "flow_dissector gives back its flow keys, no packet", "output: {flow_keys: {..}}", want.place()
         )
     if prog_type.gives == "packet" and isinstance(said, dict) and "flow_keys" in said:
-        raise SuiteError(
-            f"{prog_type.name} has no flow keys", "only flow_dissector does", want["flow_keys"].key_place()
-        )
+        raise SuiteError(f"{prog_type.name} has no flow keys", "only flow_dissector has", want["flow_keys"].key_place())
 
 
 def _flow_keys(want: Written, _context: Context) -> Check:

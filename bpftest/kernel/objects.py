@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bpftest.kernel.door import Patch
 
 BPF_F_RDONLY_PROG = 1 << 7  # linux/bpf.h: programs cannot write to the map
+MAP_TYPE_ARRAY, MAP_TYPE_STRUCT_OPS, PROG_TYPE_STRUCT_OPS = 2, 26, 27  # enum bpf_map_type, enum bpf_prog_type
 BPF_LOG_LEVEL1, BPF_LOG_LEVEL, BPF_LOG_STATS = 1, 3, 4  # log_level, include/linux/bpf_verifier.h
 # The kernel says ENOSPC when a log does not fit. Pages that are not written to cost nothing.
 LOG_SIZE = 64 * 1024 * 1024
@@ -60,12 +62,17 @@ def load(loading: Loading, content: bytes) -> Loaded:
     """Opens the object and loads what *loading* names. A refusal by the kernel is in the report."""
     with libbpf.uninterrupted():
         loaded = _loaded_with(loading.log_level, loading, content)
-    if not loaded.report.errno or not loaded.report.log or loading.log_level & BPF_LOG_LEVEL:
+    first = loaded.report
+    if not first.log or first.errno in (0, errno.E2BIG) or loading.log_level & BPF_LOG_LEVEL:
         return loaded
-    # The verifier refuses, and has logged why. Where, the log tells with the path, which takes a level.
+    # The verifier refuses, and has logged why. Where, the log tells with the path, which takes a level; but for
+    # E2BIG, whose path is as long as the verifier can go.
     loaded.close()
     with libbpf.uninterrupted():
-        return _loaded_with(loading.log_level | BPF_LOG_LEVEL1, loading, content)
+        again = _loaded_with(loading.log_level | BPF_LOG_LEVEL1, loading, content)
+    if again.report.errno == errno.ENOSPC:  # the path does not fit into the log
+        again.report = first
+    return again
 
 
 def _loaded_with(log_level: int, loading: Loading, content: bytes) -> Loaded:
@@ -78,6 +85,7 @@ def _loaded_with(log_level: int, loading: Loading, content: bytes) -> Loaded:
         for handle in maps_of(loaded):
             # Pinning by name would share maps with the machine and between cases.
             library.bpf_map__set_pin_path(handle, None)
+            _leave_out_struct_ops(handle, loading)
             stateful = stateful or not constant(handle)
         loaded.stateful = stateful
         _set_constants(loaded, loading.constants)
@@ -93,6 +101,14 @@ def _loaded_with(log_level: int, loading: Loading, content: bytes) -> Loaded:
         loaded.close()
         raise
     return loaded
+
+
+def _leave_out_struct_ops(handle: int, loading: Loading) -> None:
+    """libbpf 1.1 crashes while loading where a struct_ops map is there and its programs are not to be loaded."""
+    library = libbpf.library()
+    if library.bpf_map__type(handle) == MAP_TYPE_STRUCT_OPS and loading.prog_type != PROG_TYPE_STRUCT_OPS:
+        library.bpf_map__set_type(handle, MAP_TYPE_ARRAY)
+        library.bpf_map__set_autocreate(handle, 0)
 
 
 def _open(path: str, content: bytes) -> int:

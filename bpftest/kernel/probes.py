@@ -93,14 +93,34 @@ def _load(number: int, code: bytes, attach_type: int = 0, flags: int = 0, target
 
 @functools.cache
 def kernel_type(name: str, kind: int) -> int:
-    """The BTF id of something in the running kernel's own types; 0 if it has none of this name."""
+    """The BTF id of something in the running kernel's own types, or in those of a module; 0 if there is none."""
     library = libbpf.library()
-    btf = library.btf__load_vmlinux_btf()
+    kernel = library.btf__load_vmlinux_btf()
+    if not kernel:
+        return 0
+    found: int = library.btf__find_by_name_kind(kernel, name.encode(), kind)
+    if found <= 0:
+        found = max((_module_type(module, kernel, name, kind) for module in _modules()), default=0)
+    library.btf__free(kernel)
+    return max(found, 0)
+
+
+def _modules() -> list[str]:
+    """The modules that are loaded and have types."""
+    try:
+        return sorted(name for name in os.listdir("/sys/kernel/btf") if name != "vmlinux")
+    except OSError:
+        return []
+
+
+def _module_type(module: str, kernel: int, name: str, kind: int) -> int:
+    library = libbpf.library()
+    btf = library.btf__load_module_btf(module.encode(), kernel)
     if not btf:
         return 0
     found: int = library.btf__find_by_name_kind(btf, name.encode(), kind)
     library.btf__free(btf)
-    return max(found, 0)
+    return found
 
 
 def _try(number: int, request: Request, returns: int = 0) -> Reply:

@@ -67,7 +67,7 @@ SYSCALL = ProgType(
     "syscall",
     31,
     ctx_kind="btf",
-    sizes=f"up to {CTX_MAX:,} bytes",
+    sizes=f"a ctx of up to {CTX_MAX:,} bytes",
     rules=(Rule("EINVAL", "ctx", _long_ctx), Rule("EINVAL", "ctx", _short_ctx, everywhere=False)),
     repeats=False,
     load_flags=1 << 4,  # BPF_F_SLEEPABLE: the verifier refuses it without
@@ -99,10 +99,11 @@ STRUCT_OPS = ProgType(
 TRACING = ProgType(
     "tracing",
     26,
+    sizes="the arguments of the function, which the kernel chooses",
     attach_types={"trace_fentry": 24, "trace_fexit": 25, "modify_return": 26},
     repeats=False,
     attached=True,
-    since="5.5",
+    since="5.7",
     notes=(
         "The run does not call the program. It calls functions that the kernel has for this purpose, with arguments of "
         "its own, and the program is attached to one: `bpf_fentry_test1(1)`, `bpf_fentry_test2(2, 3)` and so on for "

@@ -125,9 +125,9 @@ LWT_CODES = (*SEG6LOCAL_CODES, ("BPF_LWT_REROUTE", 128))
 
 _NOTES = (
     f"Sizes count the Ethernet header, and hold for pages of {PAGE_SIZE:,} bytes. Kernels after 6.18 take more, and "
-    "put it into fragments.\n"
+    "put the rest into fragments.\n"
     "Where the EtherType announces IPv4 or IPv6, most kernels want the whole header, 20 or 40 bytes; some take less.\n"
-    "What `ctx` does not name starts at 0 and is not seen afterwards: `hash`, `queue_mapping`, `tc_index`, the VLAN "
+    "What `ctx` cannot give starts at 0 and is not seen afterwards: `hash`, `queue_mapping`, `tc_index`, the VLAN "
     "fields. A program under test can copy it to `cb`, or to a global variable.\n"
     "A tag that `bpf_skb_vlan_push()` adds stands beside the packet: `output` has it once a second one is pushed.\n"
 )

@@ -39,6 +39,7 @@ KINDS = {
 CLOSED = {"-DFLAGS=BPF_F_RDONLY", "-DFLAGS=BPF_F_WRONLY"}
 
 
+@pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize("plain", [False, True], ids=["loaded again", "reset"])
 @pytest.mark.parametrize(("kind", "first"), list(KINDS.items()))
 def test_every_run_begins_with_the_state_that_the_object_has(
