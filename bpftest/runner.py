@@ -108,8 +108,11 @@ def _untestable(job: Job, observation: Observation, kernel: Kernel) -> str:
     A refusal that the case expects is what it tests; one with words of the verifier is the program's own.
     """
     load, reply = observation.load, observation.reply
-    refused = (load.errno and not load.log) or (reply is not None and reply.errno == ENOTSUPP)
-    if not refused or job.loading is None or any(key in job.case.expect for key in ("load_error", "errno")):
+    if load.errno:
+        refused, expected = not load.log, "load_error" in job.case.expect
+    else:
+        refused, expected = reply is not None and reply.errno == ENOTSUPP, "errno" in job.case.expect
+    if not refused or expected or job.loading is None:
         return ""
     lack = kernel.type_lack(job.loading.prog_type)
     return f"{job.prog_type.name}: {lack}" if lack and job.prog_type else ""

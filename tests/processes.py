@@ -20,7 +20,7 @@ def environment(**more: str) -> dict[str, str]:
         "HOME": "/nonexistent",  # nothing is to be made there
         "LC_ALL": "C.UTF-8",
         "PYTHONPATH": str(PROJECT),
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": f"{os.environ['XDG_CACHE_HOME']}-of-python",  # this checkout stays as it is
         "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"],
         **more,
     }

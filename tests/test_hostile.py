@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.golden import assert_golden
+from tests.golden import GOLDEN, assert_golden
 from tests.processes import PROJECT, ran
 
 AUDIT = PROJECT / "tests" / "audit"
@@ -51,10 +51,10 @@ def harmless(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
     """bpftest in the folder, which neither reaches out nor leaves anything: (code, stdout, stderr)."""
     heard = tmp_path_factory.mktemp("audit") / "heard"
 
-    def run(command: str, name: str, *, forks: bool = False) -> tuple[int, str, str]:
+    def run(*arguments: str, forks: bool = False) -> tuple[int, str, str]:
         heard.touch()
         before = sorted(os.listdir(folder)), sorted(PINS.rglob("*"))
-        done = ran(command, name, cwd=folder, AUDIT=str(heard), PYTHONPATH=f"{AUDIT}:{PROJECT}")
+        done = ran(*arguments, cwd=folder, AUDIT=str(heard), PYTHONPATH=f"{AUDIT}:{PROJECT}")
         assert (sorted(os.listdir(folder)), sorted(PINS.rglob("*"))) == before
         assert set(heard.read_text(encoding="utf-8").split()) <= ({"os.fork"} if forks else set())
         assert "Traceback" not in done.stdout + done.stderr
@@ -71,17 +71,27 @@ def test_the_audit_hears_what_reaches_out(tmp_path: Path) -> None:
     assert "socket.getaddrinfo" in (tmp_path / "heard").read_text(encoding="utf-8").split()
 
 
-@pytest.mark.parametrize("command", ["validate", "run"])
 @pytest.mark.parametrize("name", SUITES)
 def test_a_hostile_suite_is_refused_at_its_place(
-    folder: Path, harmless: Callable[..., tuple[int, str, str]], name: str, command: str
+    folder: Path, harmless: Callable[..., tuple[int, str, str]], name: str
 ) -> None:
-    (folder / "suite.yaml").write_text(SUITES[name], encoding="utf-8")
+    (folder / f"{name}.yaml").write_text(SUITES[name], encoding="utf-8")
 
-    code, out, err = harmless(command, "suite.yaml")
+    code, out, err = harmless("run", f"{name}.yaml")
 
     assert (code, out) == (3, "")
     assert_golden(f"hostile/{name}.txt", err)
+
+
+def test_hostile_suites_are_refused_all_at_once(folder: Path, harmless: Callable[..., tuple[int, str, str]]) -> None:
+    for name, text in SUITES.items():
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+    code, out, err = harmless("validate", *(f"{name}.yaml" for name in sorted(SUITES)))
+
+    assert (code, out) == (3, "")
+    told = [(GOLDEN / "hostile" / f"{name}.txt").read_text(encoding="utf-8").split("\n\n") for name in SUITES]
+    assert sorted(map(str.strip, err.split("\n\n"))) == sorted(block.strip() for blocks in told for block in blocks)
 
 
 def test_a_suite_that_is_no_regular_file_is_refused(

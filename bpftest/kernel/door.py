@@ -87,6 +87,7 @@ class Request(NamedTuple):
     data_in: bytes | None = None
     ctx_in: bytes | None = None
     ctx_size_out: int = 0  # 0: the context is not asked for
+    ctx_spare: bool = False  # xdp: the suite says nothing of the context, so a kernel without xdp_ctx can do without
     repeat: int = 1
     flags: int = 0
     cpu: int | None = None  # the CPU to run on; None: whichever

@@ -16,7 +16,7 @@ from bpftest.expectations.result import checksum_complete
 from bpftest.maps import plain_values
 from bpftest.packets.sources import Scope
 from bpftest.plan.ctx import Given, given_ctx
-from bpftest.plan.program import Object, Objects, Target, object_key, target
+from bpftest.plan.program import Object, Objects, Target, object_key, refuse_uncalled, target
 from bpftest.plan.request import (
     built,
     flag_bits,
@@ -124,6 +124,8 @@ class _Planning:
         state = self._try(case.here, state_of, case, context) or State() if has_state(case) else State()
         if case.repeat > 1:
             self._try(case.here, refuse_repeat, case, prog_type)
+        if prog_type.attached:
+            self._try(case.here, refuse_uncalled, found)
         ctx = with_family(ctx, prog_type, given)
         frame = framed(given, prog_type, ctx) if given else None
         run = run_of(case, frame, given, ctx, found.attach_type)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bpftest.errors import BpftestError, SuiteError
 from bpftest.kernel.door import Loading
 from bpftest.progtypes import PROG_TYPES, ProgType, of_section, untestable_section
+from bpftest.progtypes.calls import CALLED
 from bpftest.progtypes.sections import SECTIONS
 from bpftest.wording import suggestion
 
@@ -56,6 +57,7 @@ class Target(NamedTuple):
     problem: BpftestError | None = None
     found: Object = Object("", ())
     attach_type: str = ""  # as the suite or the section says it
+    section: str = ""  # of the program
 
 
 def target(program: Program, found: Object | BpftestError) -> Target:
@@ -92,7 +94,21 @@ def target(program: Program, found: Object | BpftestError) -> Target:
         prog_type.attached,
     )
     attach_type = program.attach_type or (section_attach if section_type == name else None) or ""
-    return Target(prog_type, loading, None, found, attach_type)
+    return Target(prog_type, loading, None, found, attach_type, elf_program.section)
+
+
+def refuse_uncalled(target: Target) -> None:
+    """Raises SuiteError where the run would call other functions than the one that the program is attached to.
+
+    It would succeed, and say nothing of a program that never ran.
+    """
+    called = CALLED.get(target.attach_type, "")
+    function = target.section.rpartition("/")[2]
+    if called and not function.startswith(called):
+        raise SuiteError(
+            f"the run does not call '{function}', to which the program is attached, but {called}*",
+            "attach it to one of these, or expect 'loads: true'",
+        )
 
 
 def _refuse_untestable(program: Program, elf_program: ElfProgram) -> None:

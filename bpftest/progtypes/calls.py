@@ -96,6 +96,13 @@ STRUCT_OPS = ProgType(
         "NULL, which `test_1` alone can take.\n"
     ),
 )
+# What the run of a program calls, by its attach type: all kernel functions whose names begin like this
+# (bpf_prog_test_run_tracing, net/bpf/test_run.c).
+CALLED = {
+    "trace_fentry": "bpf_fentry_test",
+    "trace_fexit": "bpf_fentry_test",
+    "modify_return": "bpf_modify_return_test",
+}
 TRACING = ProgType(
     "tracing",
     26,
