@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -54,6 +55,7 @@ def collect(options: Namespace) -> Collection:
         names = selection.names(suite, targets)
         kept = (case.name for case in suite.cases if case.name in names and all(accepts(case) for accepts in accepted))
         chosen.append(Chosen(suite, frozenset(kept)))
+    gc.freeze()  # what has been read stays to the end: the collector need not look at it again and again
     return Collection(tuple(chosen), tuple(invalid))
 
 
@@ -82,6 +84,7 @@ def plans(chosen: Iterable[Chosen]) -> tuple[tuple[Plan, ...], tuple[InvalidSuit
         except InvalidSuiteFile as error:
             invalid.append(invalid_suite(error))
         cache.save()
+    gc.freeze()
     return tuple(made), tuple(invalid)
 
 
