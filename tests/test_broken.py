@@ -89,6 +89,7 @@ MISTAKES = {
     "a layer": ("/UDP(sport=5000", "/Udp(sport=5000"),
     "an address": ('dst="10.1.2.3", ttl=64', 'dst="10.1.2.256", ttl=64'),
     "a variable": ("$gateway1", "$gatway1"),
+    "a comment that cuts a text": ('/Raw(b"question")', '/Raw(b"question # 1")'),
     "a bracket": ('/Raw(b"question")', '/Raw(b"question"'),
     "a name for its key": ("output: {unchanged: true}", "output: unchanged"),
     "an expected field": ("IP.ttl: 8", "IP.tll: 8"),

@@ -224,7 +224,11 @@ OUTPUT_PARTS: Mapping[str, Callable[[Written, Context], Check]] = {
 
 def sourced(error: SourceError, want: Written) -> SuiteError:
     """The mistake at its place inside the packet source *want*."""
+    from bpftest.packets.parsing import NOT_AN_EXPRESSION  # only for mistakes
+
     if error.place is not None:
         return error
     where = want[error.key] if error.key and error.key in want else want
+    if error.what.startswith(NOT_AN_EXPRESSION) and where.document.cut_comment(where.container, where.key):
+        error.hint = "' #' begins a comment, which ends the text: put the text in quotes"
     return error.at(where.part(error.span))

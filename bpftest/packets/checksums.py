@@ -38,16 +38,6 @@ class Checksum(NamedTuple):
         return self.expected == self.actual
 
 
-def bad_checksums(data: bytes, link: str = "") -> tuple[Checksum, ...]:
-    """The checksums that are not valid."""
-    return tuple(found for found in checksums(data, link) if not found.valid)
-
-
-def has_checksums(data: bytes, link: str = "") -> bool:
-    """Whether there is any checksum to check in the packet."""
-    return bool(checksums(data, link))
-
-
 def checksums(data: bytes, link: str = "") -> tuple[Checksum, ...]:
     """Every checksum found in the packet, outermost first. *link*: as in sources.Packet. Never raises.
 

@@ -11,6 +11,7 @@ import warnings
 
 from bpftest.errors import SuiteError
 
+NOT_AN_EXPRESSION = "not an expression"  # how the error begins where Python cannot parse the text
 TEXT_MAX = 300_000  # characters: the longest packet, every byte written as \xff
 CODE_MAX = 32_768  # characters outside of literals
 DEPTH_MAX = 50  # brackets
@@ -35,11 +36,11 @@ def parsed(text: str) -> ast.expr:
             warnings.simplefilter("ignore")  # an unknown escape is a matter of taste
             return ast.parse(f"({text}\n)", mode="eval").body  # in brackets, it may span lines
     except SyntaxError as error:
-        raise SuiteError(f"not an expression: {error.msg}", span=_syntax_span(text, error)) from None
+        raise SuiteError(f"{NOT_AN_EXPRESSION}: {error.msg}", span=_syntax_span(text, error)) from None
     except (RecursionError, MemoryError):
         raise SuiteError("the expression is nested too deeply") from None
     except ValueError as error:
-        raise SuiteError(f"not an expression: {error}") from None
+        raise SuiteError(f"{NOT_AN_EXPRESSION}: {error}") from None
 
 
 def _measure(text: str) -> None:
