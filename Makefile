@@ -11,7 +11,7 @@ SYSTEM := $(VENV)/.system
 
 # Loading BPF programs takes root. Under sudo no bytecode and no caches are written, so that nothing here becomes root's.
 ifneq ($(shell id -u),0)
-SUDO := sudo --preserve-env=CI,CLANG,GITHUB_ACTIONS,GITHUB_STEP_SUMMARY,FORCE_COLOR,NO_COLOR
+SUDO := sudo --preserve-env=CI,CLANG,GITHUB_ACTIONS,GITHUB_STEP_SUMMARY,GITHUB_WORKSPACE,FORCE_COLOR,NO_COLOR
 endif
 AS_ROOT := $(SUDO) $(PY) -B -m
 
@@ -32,7 +32,7 @@ test: check ## check, then the tests that need a kernel, then every suite; JUnit
 
 check: lint $(SYSTEM) ## all that runs without root: lint, and the tests that load no BPF program
 	@mkdir -p build
-	$(PY) -m pytest -m "not kernel" --junit-xml=build/pure.xml
+	$(PY) -m pytest -n auto -m "not kernel" --junit-xml=build/pure.xml
 
 lint: $(INSTALLED) ## ruff and mypy
 	$(PY) -m ruff check
@@ -57,5 +57,5 @@ $(INSTALLED): pyproject.toml tools/setup.sh
 	@touch $@
 
 $(SYSTEM): tools/setup.sh | $(INSTALLED)
-	@tools/setup.sh $(PYTHON) clang libbpf headers bpftool
+	@tools/setup.sh $(PYTHON) clang libbpf headers bpftool $(if $(CI),browser)
 	@touch $@

@@ -28,6 +28,9 @@ exit codes:
   130  interrupted (143: terminated); what ran so far is reported
 """
 
+# Options with a value that may be left out: argparse would take the word behind them for it.
+NO_VALUE = {"--update-snapshots": "--update-snapshots=new", "--shuffle": "--shuffle=", "--durations": "--durations="}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command that *argv* (without the program's name) says. Gives the exit code."""
@@ -45,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _called(arguments: list[str]) -> int:
     try:
-        options = _parser(arguments).parse_args(arguments)
+        options = _parser(arguments).parse_args([NO_VALUE.get(argument, argument) for argument in arguments])
         code: int = import_module(f"bpftest.commands.{options.command}").run(options)
     except BpftestError as error:
         print(message(error), file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpftest.errors import BpftestError, SuiteError
 from bpftest.events import Excerpt, InvalidSuite, Mistake
@@ -13,12 +13,14 @@ from bpftest.suite.parse import InvalidSuiteFile, read_suite
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from bpftest.errors import Place
     from bpftest.plan import Object, Plan
     from bpftest.plan.program import ObjectKey
     from bpftest.suite.model import Program, Suite
+
+NEVER = 1_000_000_000  # collections of the young before one of the old
 
 
 class Chosen(NamedTuple):
@@ -41,14 +43,18 @@ class Collection(NamedTuple):
 
 
 def collect(options: Namespace) -> Collection:
-    """What `options.paths`, `options.keyword` and `options.tag` mean. Raises UsageError."""
+    """What `options.paths`, `options.keyword` and `options.tag` mean, with the variables from outside.
+
+    Raises UsageError, and InvalidDocument for a file of variables.
+    """
     accepted = [
         make(text) for make, text in ((selection.keyword, options.keyword), (selection.tag, options.tag)) if text
     ]
+    given = _given(options)
     chosen, invalid = [], []
     for path, targets in _by_file(options.paths).items():
         try:
-            suite = read_suite(path)
+            suite = read_suite(path, given)
         except InvalidSuiteFile as error:
             invalid.append(invalid_suite(error))
             continue
@@ -56,7 +62,27 @@ def collect(options: Namespace) -> Collection:
         kept = (case.name for case in suite.cases if case.name in names and all(accepts(case) for accepts in accepted))
         chosen.append(Chosen(suite, frozenset(kept)))
     gc.freeze()  # what has been read stays to the end: the collector need not look at it again and again
-    return Collection(tuple(chosen), tuple(invalid))
+    collection = Collection(tuple(chosen), tuple(invalid))
+    if given and not invalid:
+        _refuse_unused(options, collection)
+    return collection
+
+
+def _given(options: Namespace) -> Mapping[str, Any]:
+    """The variables from outside of the suites. Raises UsageError, and InvalidDocument for a file of them."""
+    files, said = getattr(options, "vars_file", ()), getattr(options, "var", ())
+    if not files and not said and not any(name.startswith("BPFTEST_VAR_") for name in os.environ):
+        return {}
+    from bpftest.suite.outside import outside
+
+    return outside(files, os.environ, said)
+
+
+def _refuse_unused(options: Namespace, collection: Collection) -> None:
+    """Raises UsageError for a --var that no suite knows."""
+    from bpftest.suite.outside import refuse_unused
+
+    refuse_unused(getattr(options, "var", ()), frozenset().union(*(one.suite.used for one in collection.chosen)))
 
 
 def _by_file(arguments: Iterable[str]) -> dict[str, list[selection.Target]]:
@@ -69,21 +95,27 @@ def _by_file(arguments: Iterable[str]) -> dict[str, list[selection.Target]]:
     return found
 
 
-def plans(chosen: Iterable[Chosen]) -> tuple[tuple[Plan, ...], tuple[InvalidSuite, ...]]:
-    """The plans of the suites, and the suites that turn out to be invalid when they are planned."""
+def plans(chosen: Iterable[Chosen], update: str = "") -> tuple[tuple[Plan, ...], tuple[InvalidSuite, ...]]:
+    """The plans of the suites, and the suites that turn out to be invalid when they are planned.
+
+    *update*: which snapshots a run writes, as packets.snapshots.Snapshots has it.
+    """
     from bpftest.packets.cache import Cache
     from bpftest.plan import plan
 
     made, invalid = [], []
     objects: dict[ObjectKey, Object | BpftestError] = {}
+    thresholds = gc.get_threshold()
+    gc.set_threshold(*thresholds[:2], NEVER)  # plans stay to the end: of what is old nothing becomes garbage
     for one in chosen:
         cache = Cache(_cache_path(one.suite.path))
         try:
             _find_objects(one.suite, objects)
-            made.append(plan(one.suite, objects, cache))
+            made.append(plan(one.suite, objects, cache, update))
         except InvalidSuiteFile as error:
             invalid.append(invalid_suite(error))
         cache.save()
+    gc.set_threshold(*thresholds)
     gc.freeze()
     return tuple(made), tuple(invalid)
 

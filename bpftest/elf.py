@@ -19,8 +19,12 @@ EM_BPF = 247
 SHT_SYMTAB = 2
 SHF_EXECINSTR = 4
 SHT_NOBITS = 8
+SHT_REL = 9
 STT_OBJECT = 1
 STT_FUNC = 2
+CALL = 0x85  # BPF_JMP | BPF_CALL; both registers 0: of a helper, by its number
+PRINTING = (6, 177)  # enum bpf_func_id: bpf_trace_printk, bpf_trace_vprintk
+STREAMS = b"\0bpf_stream_vprintk"  # bpf_stream_vprintk_impl in Linux 6.18
 SIZE_MAX = 256 * 1024 * 1024  # bytes; a file with more is no object
 NAME_MAX = 4096  # bytes; the kernel's own limit for a function is 512 (KSYM_NAME_LEN)
 
@@ -39,6 +43,7 @@ class _Section(NamedTuple):
     offset: int  # bytes from the start of the file
     size: int  # bytes
     link: int
+    info: int  # of relocations: the index of the section that they are for
 
 
 class ElfVariable(NamedTuple):
@@ -56,9 +61,13 @@ class ElfObject(NamedTuple):
     programs: tuple[ElfProgram, ...]  # in the object's order
     btf: bytes  # the content of .BTF; b"" if it has none
     variables: tuple[ElfVariable, ...]
+    prints: bool = False  # its code calls bpf_trace_printk or bpf_trace_vprintk
+    streams: bool = False  # it names bpf_stream_vprintk, a function of the kernel
+    held: tuple[str, ...] = ()  # programs that its prog arrays hold from the start
 
 
 class _Symbol(NamedTuple):
+    number: int  # in the symbol table
     name: str
     section: _Section
     section_name: str
@@ -73,18 +82,39 @@ def read_object(path: str) -> ElfObject:
     except OSError as error:
         raise ObjectError(f"{path}: {error.strerror}", "build the object first, or correct the path") from None
     try:
-        return ElfObject(programs(content), btf(content), variables(content))
+        streams = STREAMS in content
+        return ElfObject(programs(content), btf(content), variables(content), prints(content), streams, held(content))
     except ObjectError as error:
         raise ObjectError(f"{path}: {error.what}", error.hint) from None
 
 
 def programs(content: bytes) -> tuple[ElfProgram, ...]:
     """The functions in executable sections other than .text, which holds subprograms. Raises ObjectError."""
-    return tuple(
-        ElfProgram(symbol.name, symbol.section_name)
-        for symbol in _symbols(content, STT_FUNC)
-        if symbol.section.flags & SHF_EXECINSTR and symbol.section_name != ".text"
-    )
+    return tuple(ElfProgram(symbol.name, symbol.section_name) for symbol in _programs(content))
+
+
+def held(content: bytes) -> tuple[str, ...]:
+    """The programs that are in the values of maps as the object declares them. Raises ObjectError.
+
+    libbpf puts them into the prog array while it loads the object, and fails where one of them is not loaded.
+    """
+    sections, names_at = _sections(content)
+    names = _part(content, _linked(sections, names_at, "section names"))
+    order = "<" if content[5] == 1 else ">"
+    symbols = set()
+    for section in sections:
+        if section.kind != SHT_REL or section.info >= len(sections):
+            continue
+        if _text(names, sections[section.info].name_offset) == ".maps":
+            part = _part(content, section)
+            symbols |= {info >> 32 for _, info in struct.iter_unpack(order + "QQ", part[: len(part) // 16 * 16])}
+    return tuple(symbol.name for symbol in _programs(content) if symbol.number in symbols) if symbols else ()
+
+
+def _programs(content: bytes) -> Iterator[_Symbol]:
+    for symbol in _symbols(content, STT_FUNC):
+        if symbol.section.flags & SHF_EXECINSTR and symbol.section_name != ".text":
+            yield symbol
 
 
 def variables(content: bytes) -> tuple[ElfVariable, ...]:
@@ -113,6 +143,22 @@ def btf(content: bytes) -> bytes:
     return _part(content, found) if found else b""
 
 
+def prints(content: bytes) -> bool:
+    """Whether code of the object calls bpf_trace_printk or bpf_trace_vprintk. Raises ObjectError."""
+    order = "<" if content[5:6] == b"\1" else ">"
+    calls = [struct.pack(order + "BBhi", CALL, 0, 0, helper) for helper in PRINTING]
+    sections = [one for one in _sections(content)[0] if one.flags & SHF_EXECINSTR and one.kind != SHT_NOBITS]
+    code = [_part(content, one) for one in sections]
+    return any(_has_instruction(part, call) for part in code for call in calls)
+
+
+def _has_instruction(code: bytes, instruction: bytes) -> bool:
+    at = code.find(instruction)
+    while at >= 0 and at % 8:  # in the middle of one
+        at = code.find(instruction, at + 1)
+    return at >= 0
+
+
 def _sections(content: bytes) -> tuple[list[_Section], int]:
     """All sections, and the index of the one that holds their names."""
     if content[:4] != b"\x7fELF":
@@ -133,8 +179,8 @@ def _sections(content: bytes) -> tuple[list[_Section], int]:
         raise _damaged(f"its section table should end at byte {start + 64 * count}, the file at {len(content)}")
     sections = []
     for index in range(count):
-        name, kind, flags, _, offset, size, link = struct.unpack_from(order + "IIQQQQI", content, start + 64 * index)
-        sections.append(_Section(name, kind, flags, offset, size, link))
+        name, kind, flags, _, *rest = struct.unpack_from(order + "IIQQQQII", content, start + 64 * index)
+        sections.append(_Section(name, kind, flags, *rest))
     return sections, names_at
 
 
@@ -155,10 +201,12 @@ def _symbols(content: bytes, kind: int) -> Iterator[_Symbol]:
     names = _part(content, _linked(sections, table.link, "names of symbols"))
     part = _part(content, table)
     order = "<" if content[5] == 1 else ">"
-    for name, info, _, index, value, size in struct.iter_unpack(order + "IBBHQQ", part[: len(part) // 24 * 24]):
+    entries = struct.iter_unpack(order + "IBBHQQ", part[: len(part) // 24 * 24])
+    for number, (name, info, _, index, value, size) in enumerate(entries):
         if info & 0xF == kind and index < len(sections):
             section = sections[index]
-            yield _Symbol(_text(names, name), section, _text(section_names, section.name_offset), value, size)
+            section_name = _text(section_names, section.name_offset)
+            yield _Symbol(number, _text(names, name), section, section_name, value, size)
 
 
 def _part(content: bytes, section: _Section) -> bytes:

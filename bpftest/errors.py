@@ -17,7 +17,13 @@ raised is a bug of bpftest and keeps its traceback.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Part = TypeVar("Part")
+Made = TypeVar("Made")
 
 
 class Place(NamedTuple):
@@ -68,11 +74,49 @@ class SuiteError(BpftestError):
         super().__init__(what, hint, place)
         self.span = span
 
+    @property
+    def mistakes(self) -> tuple[SuiteError, ...]:
+        """This one; of SuiteErrors each of them."""
+        return (self,)
+
     def at(self, place: Place) -> SuiteError:
         """The same mistake at *place*, unless it has one already."""
-        if self.place is None:
-            self.place = place
+        for one in self.mistakes:
+            one.place = one.place or place
         return self
+
+
+class SuiteErrors(SuiteError):
+    """Several mistakes of a suite that are told together, each with a place of its own."""
+
+    def __init__(self, mistakes: tuple[SuiteError, ...]) -> None:
+        super().__init__(mistakes[0].what, mistakes[0].hint)
+        self._mistakes = mistakes
+
+    @property
+    def mistakes(self) -> tuple[SuiteError, ...]:
+        """Each of them."""
+        return self._mistakes
+
+
+def each(make: Callable[[Part], Made], parts: Iterable[Part]) -> list[Made]:
+    """What *make* gives for each of *parts*. Raises SuiteError for what is wrong with any of them, all at once."""
+    made: list[Made] = []
+    mistakes: list[SuiteError] = []
+    for part in parts:
+        try:
+            made.append(make(part))
+        except SuiteError as error:  # noqa: PERF203 - each is tried
+            mistakes += error.mistakes
+    if not mistakes:
+        return made
+    raise mistakes[0] if len(mistakes) == 1 else SuiteErrors(tuple(mistakes))
+
+
+def both(first: Callable[[], Part], second: Callable[[], Made]) -> tuple[Part, Made]:
+    """What *first* and *second* give. Raises SuiteError for what is wrong with either, both at once."""
+    one, other = each(lambda make: make(), (first, second))
+    return cast("Part", one), cast("Made", other)
 
 
 class HostError(BpftestError):

@@ -64,16 +64,28 @@ class Finding(NamedTuple):
     mismatches: tuple[Mismatch, ...] = ()
     rows: tuple[HexRow, ...] = ()
     excerpt: Excerpt | None = None  # of the expectation; only where it did not hold
+    step: str = ""  # of a case with several: the one that expects it
+    packet: str = ""  # hex: the whole packet that was expected, where that is what did not hold
+
+
+class Packet(NamedTuple):
+    """A packet of a step that is not as expected."""
+
+    name: str  # input, expected, actual
+    data: str  # hex, without metadata
+    link: str  # what it begins with: "ethernet", "ip", "" not known
+    step: str = ""  # as in Finding
 
 
 class Problem(NamedTuple):
-    """Why there is no verdict."""
+    """Why there is no verdict; or, of a failed `loads` or `load_error`, what the kernel has against the program."""
 
     kind: str  # dotted: bpftest.LoadError, bpftest.RunError, bpftest.Timeout
     message: str  # one line
     hint: str = ""
     text: str = ""  # several lines: a compiler's output, the verifier's log
-    excerpt: Excerpt | None = None
+    excerpt: Excerpt | None = None  # of the suite, or of the C source
+    facts: tuple[tuple[str, str], ...] = ()  # what else is known, by name: ("instruction", "1: (69) r1 = ..")
 
 
 class RunStarted(NamedTuple):
@@ -84,7 +96,7 @@ class RunStarted(NamedTuple):
     timestamp: str  # UTC, ISO 8601, seconds
     suites: int
     cases: int
-    properties: tuple[tuple[str, str], ...] = ()  # of the machine: ("jit", "on"), ("libbpf", "v1.1")
+    properties: tuple[tuple[str, str], ...] = ()  # ("jit", "on"); of --shuffle ("seed", "1234")
 
 
 class SuiteStarted(NamedTuple):
@@ -106,6 +118,9 @@ class CaseFinished(NamedTuple):
     problem: Problem | None = None
     notes: tuple[str, ...] = ()  # worth knowing beside the verdict, a line each
     properties: tuple[tuple[str, str], ...] = ()  # ("program", "firewall"), ("retval", "XDP_TX (3)")
+    printed: tuple[tuple[str, str], ...] = ()  # (where, a line) that programs printed in what failed: ("printk", "x")
+    packets: tuple[Packet, ...] = ()  # of what failed
+    saved: tuple[str, ...] = ()  # files in which they are kept: "folder/{input,actual}.pcap"
 
     @property
     def id(self) -> str:

@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 import time
+from errno import EINTR
 from typing import TYPE_CHECKING, Protocol
 
 from bpftest.errnos import ENOTSUPP
 from bpftest.errors import CaseTimeout, HostError, ProgramError
 from bpftest.events import Event, SuiteFinished, SuiteStarted
 from bpftest.kernel.door import Loading, LoadReport, Observation, Reply, Request
-from bpftest.verdicts import errored, judged, load_refusal, run_refusal, skipped
+from bpftest.suite.model import Requires
+from bpftest.verdicts import errored, judged, run_refusal, skipped, unloaded
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
-    from bpftest.events import CaseFinished
-    from bpftest.expectations import Check
-    from bpftest.plan import Job, Plan
-    from bpftest.suite.model import Requires
+    from bpftest.events import CaseFinished, Finding
+    from bpftest.kernel.door import Network, Socket
+    from bpftest.plan import Job, JobStep, Plan
 
 
+LIVE_FRAMES = Requires(features=("live_frames",))
 SESSIONS_MAX = 32  # programs that a suite keeps loaded; cases that differ in their constants are a load each
 
 
 class Session(Protocol):
     """A loaded program: kernel.session.Session, or a test's fake of it."""
 
-    report: LoadReport
+    report: LoadReport  # of the program that Loading names, or of the one that was refused
+
+    def report_of(self, program: str) -> LoadReport:
+        """What the kernel said of one of the programs that are loaded."""
+
+    def begin(self, sockets: tuple[Socket, ...], network: Network) -> None:
+        """Begins a case: the object has its initial state, *network* is there and *sockets* are open in it."""
 
     def run(self, request: Request) -> Reply:
-        """One BPF_PROG_RUN from the object's initial state."""
+        """One BPF_PROG_RUN, in the state that the one before it in this case has left."""
+
+    def end(self) -> None:
+        """Ends a case."""
 
     def close(self) -> None:
         """Gives program and maps back."""
@@ -71,72 +82,104 @@ def timestamp() -> str:
 def _run_job(path: str, job: Job, kernel: Kernel, sessions: _Sessions) -> CaseFinished:
     started = time.perf_counter()
     try:
-        reason = job.case.skip or kernel.lacks(job.case.requires)
+        reason = job.case.skip or kernel.lacks(job.case.requires) or _not_live(job, kernel)
         if reason:
             return skipped(path, job, reason)
-        observation = _observe(job, sessions)
-        reason = _untestable(job, observation, kernel)
+        observations = _observe(job, sessions)
+        reason = _untestable(job, observations, kernel)
         if reason:
             return skipped(path, job, reason)
-        _refuse_errors(job, observation)
-        findings = tuple([check(observation) for check in _checks(job, observation)])
+        if observations[-1].load.errno and job.steps[0].ask is not None:
+            return unloaded(path, job, observations[-1].load, time.perf_counter() - started)
+        _refuse_errors(job, observations)
+        findings = tuple([one for pair in zip(job.steps, observations, strict=True) for one in _findings(*pair)])
     except (ProgramError, HostError) as error:
         return errored(path, job, error, time.perf_counter() - started)
-    return judged(path, job, observation, findings, time.perf_counter() - started)
+    return judged(path, job, observations, findings, time.perf_counter() - started)
 
 
-def _checks(job: Job, observation: Observation) -> tuple[Check, ...]:
-    """The checks that *observation* can answer."""
+def _not_live(job: Job, kernel: Kernel) -> str:
+    """What live frames of this case need and is not there, in words; a kernel that does not know them ignores that."""
+    lives = [step.context.live for step in job.steps if step.context.live is not None]
+    return kernel.lacks(LIVE_FRAMES) if any(not live.hook for live in lives) else ""
+
+
+def _findings(step: JobStep, observation: Observation) -> Iterator[Finding]:
+    """What the checks find that *observation* can answer."""
     reply = observation.reply
-    refusal = job.refusals.get(reply.errno) if reply else None
-    return job.checks if refusal is None else (refusal,)
+    refusal = step.refusals.get(reply.errno) if reply else None
+    for check in step.checks if refusal is None else (refusal,):
+        found = check(observation)
+        yield found._replace(step=step.label) if step.label else found
 
 
-def _observe(job: Job, sessions: _Sessions) -> Observation:
-    """What the kernel says to *job*. Raises ProgramError where the case cannot be run at all."""
+def _observe(job: Job, sessions: _Sessions) -> tuple[Observation, ...]:
+    """What the kernel says to each step of *job*, up to one that it refuses. Raises ProgramError where none can run."""
     if job.problem is not None or job.loading is None:
         raise job.problem or ProgramError("nothing to load")
     session = sessions.get(job.loading)
-    if job.request is None or session.report.errno:
-        return Observation(session.report)
-    return Observation(session.report, session.run(job.request))
+    if job.steps[0].ask is None or session.report.errno:
+        return (Observation(session.report),)
+    deadline = time.monotonic() + job.case.timeout_s
+    while True:
+        session.begin(job.sockets, job.network)
+        try:
+            observations = _run_steps(job, session, deadline)
+        finally:
+            session.end()
+        last = observations[-1].reply
+        # A signal that is not the timeout (a resized terminal, a child's end) must not decide over a case.
+        if last is None or last.errno != EINTR or last.timed_out or time.monotonic() > deadline:
+            return observations
 
 
-def _untestable(job: Job, observation: Observation, kernel: Kernel) -> str:
+def _run_steps(job: Job, session: Session, deadline: float) -> tuple[Observation, ...]:
+    observations: list[Observation] = []
+    for step in job.steps:
+        assert step.ask is not None
+        asked = step.ask(observations)
+        reply = session.run(asked.request._replace(timeout_s=deadline - time.monotonic()))
+        observations.append(Observation(session.report_of(step.program), reply, asked.packet))
+        if reply.errno and not step.expects_refusal(reply.errno):
+            break
+    return tuple(observations)
+
+
+def _untestable(job: Job, observations: tuple[Observation, ...], kernel: Kernel) -> str:
     """Why this kernel cannot say anything to the case, proved by a probe of the type; "" if it can.
 
     A refusal that the case expects is what it tests; one with words of the verifier is the program's own.
     """
-    load, reply = observation.load, observation.reply
+    load, reply, step = observations[-1].load, observations[-1].reply, job.steps[len(observations) - 1]
     if load.errno:
-        refused, expected = not load.log, "load_error" in job.case.expect
+        refused, expected = not load.log, "load_error" in step.step.expect
     else:
-        refused, expected = reply is not None and reply.errno == ENOTSUPP, "errno" in job.case.expect
+        refused, expected = reply is not None and reply.errno == ENOTSUPP, "errno" in step.step.expect
     if not refused or expected or job.loading is None:
         return ""
-    lack = kernel.type_lack(job.loading.prog_type)
-    return f"{job.prog_type.name}: {lack}" if lack and job.prog_type else ""
+    prog_type = step.context.prog_type
+    lack = kernel.type_lack(prog_type.number)
+    return f"{prog_type.name}: {lack}" if lack else ""
 
 
-def _refuse_errors(job: Job, observation: Observation) -> None:
+def _refuse_errors(job: Job, observations: tuple[Observation, ...]) -> None:
     """Raises ProgramError for a refusal that is no answer to what the case asks."""
-    load, reply = observation.load, observation.reply
-    if job.request is None:
-        return
-    if load.errno:
-        raise load_refusal(job, load)
+    reply, step = observations[-1].reply, job.steps[len(observations) - 1]
     if reply is None:
         return
     if reply.timed_out:
         raise _timeout(job)
-    if reply.errno and "errno" not in job.case.expect and reply.errno not in job.refusals:
-        raise run_refusal(job, reply)
+    if reply.errno and not step.expects_refusal(reply.errno):
+        raise run_refusal(step, observations)
 
 
 def _timeout(job: Job) -> CaseTimeout:
     case = job.case
     place = case.here["timeout"].place() if "timeout" in case.here else None
-    fewer = f" or a 'repeat:' of less than {case.repeat:,}" if case.repeat > 1 else ""
+    repeat = max(step.repeat for step in case.steps)
+    fewer = f" or a 'repeat:' of less than {repeat:,}" if repeat > 1 else ""
+    if case.steps[-1].benchmark is not None or case.expects("duration"):
+        fewer += " or fewer 'samples:' or a smaller 'repeat:' of the benchmark"
     return CaseTimeout(f"interrupted after {case.timeout_s:g} s", f"give a longer 'timeout:'{fewer}", place)
 
 

@@ -1,6 +1,6 @@
 """Which tests can run here, and BPF programs for them, compiled once into a cache of the tests' own.
 
-A test marked ``kernel`` that cannot run fails in CI, and is left out with a word elsewhere.
+A test marked ``kernel`` or ``browser`` that cannot run fails in CI, and is left out with a word elsewhere.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bpftest.kernel.compile import compiled
+from tests.browser import BROWSERS, browser
 
 PROGRAMS = Path(__file__).parent / "programs"
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_BPF": 39}  # bits, as in linux/capability.h
@@ -28,22 +29,33 @@ def obstacle() -> str:
     return f"there is no {', '.join(missing)} here; run them as root" if missing else ""
 
 
+def no_browser() -> str:
+    """Why there is no page to look at; "" if there is."""
+    return "" if browser() else f"there is none of {', '.join(BROWSERS)} here"
+
+
+OBSTACLES = {"kernel": obstacle, "browser": no_browser}  # by marker
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the kernel tests that were selected and cannot run here, except in CI."""
-    kernel = [item for item in items if item.get_closest_marker("kernel")]
-    reason = obstacle()
-    if not kernel or not reason or os.environ.get("CI"):
-        return
-    config.stash[DESELECTED] = f"left out {len(kernel)} tests marked kernel: {reason}"
-    config.hook.pytest_deselected(items=kernel)
-    items[:] = [item for item in items if item not in kernel]
+    """Leave out the tests that were selected and cannot run here, except in CI."""
+    said = []
+    for marker, why in OBSTACLES.items():
+        marked = [item for item in items if item.get_closest_marker(marker)]
+        if not marked or not (reason := why()) or os.environ.get("CI"):
+            continue
+        said.append(f"left out {len(marked)} tests marked {marker}: {reason}")
+        config.hook.pytest_deselected(items=marked)
+        items[:] = [item for item in items if item not in marked]
+    config.stash[DESELECTED] = "\n".join(said)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A kernel test that cannot run and was not left out is a failure."""
-    if item.get_closest_marker("kernel") and (reason := obstacle()):
-        pytest.fail(f"CI has to run the kernel tests and cannot: {reason}", pytrace=False)
+    """A test that cannot run and was not left out is a failure."""
+    for marker, why in OBSTACLES.items():
+        if item.get_closest_marker(marker) and (reason := why()):
+            pytest.fail(f"CI has to run the {marker} tests and cannot: {reason}", pytrace=False)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

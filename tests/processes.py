@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).parent.parent
-PATIENCE = 60  # seconds; a process that takes so long hangs
+PATIENCE = 180  # seconds; a process that takes so long hangs. All of suites/ is compiled first
 BPFTEST = (sys.executable, "-m", "bpftest")
 
 

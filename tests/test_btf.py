@@ -198,7 +198,7 @@ FROM_BPFTOOL: dict[str, Callable[[dict[str, Any]], Type]] = {
     "CONST": lambda said: Qualifier(said["type_id"]),
     "VOLATILE": lambda said: Qualifier(said["type_id"]),
     "RESTRICT": lambda said: Qualifier(said["type_id"]),
-    "TYPE_TAG": lambda said: Qualifier(said["type_id"]),
+    "TYPE_TAG": lambda said: Qualifier(said["type_id"], said["name"]),
     "FUNC": lambda said: Func(name(said), said["type_id"], LINKAGES[said["linkage"]]),
     "FUNC_PROTO": proto,
     "VAR": lambda said: Var(name(said), said["type_id"], LINKAGES[said["linkage"]]),

@@ -15,7 +15,7 @@ from bpftest.kernel.compile import compiled
 
 PROGRAMS = Path(__file__).parent / "programs"
 
-PROGBITS, SYMTAB, STRTAB, NOBITS = 1, 2, 3, 8  # sh_type
+PROGBITS, SYMTAB, STRTAB, NOBITS, REL = 1, 2, 3, 8, 9  # sh_type
 ALLOCATED, EXECUTABLE = 2, 6  # sh_flags
 NOTYPE, OBJECT, FUNC = 0, 1, 2  # the type of a symbol
 
@@ -28,6 +28,7 @@ class Part(NamedTuple):
     kind: int = PROGBITS
     flags: int = ALLOCATED
     link: int = 0
+    info: int = 0
 
 
 class Symbol(NamedTuple):
@@ -61,9 +62,9 @@ def built(parts: Sequence[Part], symbols: Sequence[Symbol] = (), order: str = "<
     section_names = strings([*(one.name for one in sections[1:]), ".shstrtab"])
     sections.append(Part(".shstrtab", section_names, STRTAB))
     body = headers = b""
-    for name, content, kind, flags, link in sections:
+    for name, content, kind, flags, link, info in sections:
         where, at = offset(section_names, name), 64 + len(body)
-        headers += struct.pack(f"{order}IIQQQQIIQQ", where, kind, flags, 0, at, len(content), link, 0, 1, 0)
+        headers += struct.pack(f"{order}IIQQQQIIQQ", where, kind, flags, 0, at, len(content), link, info, 1, 0)
         body += content if kind != NOBITS else b""
     identity = b"\x7fELF\x02" + (b"\x01" if order == "<" else b"\x02")
     numbers = (1, elf.EM_BPF, 1, 0, 0, 64 + len(body), 0, 64, 0, 0, 64, len(sections), len(sections) - 1)
@@ -112,6 +113,15 @@ READ = ElfObject(
 )
 
 
+HITS, HELPER, FIRST, SECOND, FRAGS = 13, 2, 5, 3, 6  # numbers of symbols: 0 is that of none
+
+
+def relocations(section: int, *symbols: int, order: str = "<") -> Part:
+    """What names *symbols* in the section of EXAMPLE with that index."""
+    content = b"".join(struct.pack(f"{order}QQ", 8 * at, symbol << 32 | 2) for at, symbol in enumerate(symbols))
+    return Part(".rel", content, REL, 0, len(EXAMPLE[0]) + 2, section)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "fw.bpf.o"
@@ -157,9 +167,103 @@ def test_what_clang_compiles_holds_the_functions_that_the_source_gives_a_section
     )
 
 
+MAPS, CODE = 8, 3  # indices of sections of EXAMPLE
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("section", "symbols", "held"),
+    [
+        (MAPS, [], ()),
+        (MAPS, [HITS], ()),  # in a map of maps
+        (MAPS, [FRAGS, HITS, SECOND, SECOND], ("second", "frags")),
+        (MAPS, [HELPER, 99, FIRST], ("first",)),  # libbpf refuses what is no program
+        (CODE, [FIRST], ()),
+        (99, [FIRST], ()),
+    ],
+)
+def test_maps_hold_the_programs_that_their_section_names(
+    path: Path, order: str, section: int, symbols: list[int], held: tuple[str, ...]
+) -> None:
+    path.write_bytes(built([*EXAMPLE[0], relocations(section, *symbols, order=order)], EXAMPLE[1], order))
+
+    assert read_object(str(path)) == READ._replace(held=held)
+
+
+def code(order: str, *instructions: tuple[int, int, int]) -> bytes:
+    """Instructions as bytes: (code, registers, immediate)."""
+    return b"".join(
+        struct.pack(f"{order}BBhi", number, registers, 0, value) for number, registers, value in instructions
+    )
+
+
+EXIT = (0x95, 0, 0)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("instructions", "prints"),
+    [
+        ([EXIT], False),
+        ([EXIT, (0x85, 0, 6), EXIT], True),  # bpf_trace_printk
+        ([(0x85, 0, 177), EXIT], True),  # bpf_trace_vprintk
+        ([(0x85, 0, 7), EXIT], False),
+        ([(0x85, 0x10, 6), (0x85, 1, 177), EXIT], False),  # a function of the object, or one of the kernel
+    ],
+)
+def test_an_object_prints_if_its_code_calls_a_helper_that_does(
+    order: str, instructions: list[tuple[int, int, int]], prints: bool
+) -> None:
+    content = code(order, *instructions)
+
+    for section in (".text", "xdp"):
+        assert elf.prints(built([Part(section, content, flags=EXECUTABLE)], (), order)) == prints
+    assert not elf.prints(built([Part(".data", content)], (), order)), "data is not code"
+
+
+def test_an_instruction_begins_where_one_can() -> None:
+    call = code("<", (0x85, 0, 6))
+    between = code("<", EXIT)[:4] + call + bytes(4)
+
+    assert not elf.prints(built([Part("xdp", between, flags=EXECUTABLE)]))
+    assert elf.prints(built([Part("xdp", between + call, flags=EXECUTABLE)]))
+
+
+def test_an_object_has_streams_if_it_names_the_kernels_function(path: Path) -> None:
+    def names(name: str) -> bool:
+        path.write_bytes(built([Part("xdp", flags=EXECUTABLE)], [Symbol(name, NOTYPE, 0)]))
+        return read_object(str(path)).streams
+
+    assert [names(name) for name in ("bpf_stream_vprintk", "bpf_stream_vprintk_impl", "my_bpf_stream_vprintk")] == [
+        True,
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(("name", "prints"), [("plain", False), ("printk", True)])
+def test_what_clang_compiles_prints_if_its_source_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, prints: bool
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    found = read_object(compiled(str(PROGRAMS / f"{name}.bpf.c")))
+
+    assert (found.prints, found.streams) == (prints, False)
+
+
+@pytest.mark.parametrize(("kind", "held"), [("FILLED_PROG_ARRAY", ("target",)), ("FILLED_ARRAY_OF_MAPS", ())])
+def test_what_clang_compiles_holds_the_programs_that_the_source_puts_into_a_map(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, held: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    assert read_object(compiled(str(PROGRAMS / "reset.bpf.c"), (f"-D{kind}",))).held == held
+
+
 # --- damage -------------------------------------------------------------------------------------------------------
 
-SOUND = built(*EXAMPLE)
+SOUND = built([*EXAMPLE[0], relocations(MAPS, HITS, FIRST)], EXAMPLE[1])
 SIZE = len(SOUND)
 TABLE = int.from_bytes(SOUND[40:48], "little")  # where the headers of the sections begin
 COUNT = SOUND[60]
@@ -243,7 +347,8 @@ def test_damage_is_told_by_what_is_wrong(path: Path, content: bytes, what: str, 
 
 
 def read(content: bytes) -> ElfObject:
-    return ElfObject(elf.programs(content), elf.btf(content), elf.variables(content))
+    known = elf.programs(content), elf.btf(content), elf.variables(content), elf.prints(content)
+    return ElfObject(*known, held=elf.held(content))
 
 
 def test_an_object_that_is_cut_off_anywhere_is_damaged() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.processes import PATIENCE, PROJECT, environment
 
-HEAVY = ("scapy", "jsonschema", "junit_xml", "lxml")
+HEAVY = ("scapy", "jsonschema", "junit_xml", "lxml", "pyroute2")
 HEX = """\
 version: 1
 object: plain.o
@@ -92,6 +92,25 @@ def test_a_hex_case_imports_the_readers_of_yaml_and_schema_and_nothing_else(suit
 
     assert packages(modules) == {"jsonschema_rs", "yaml"}
     assert modules.isdisjoint(SLOW), "of Python's own"
+
+
+# Rooms and modules of bpftest itself for what this suite does not say: state, several frames, programs that print.
+UNUSED = re.compile(
+    r"bpftest\.(btf|values|maps|map_values|refusals|verifier_\w+)\b"
+    r"|bpftest\.plan\.(setup|entries|network)\b"
+    r"|bpftest\.kernel\.(batch|benchmark|capture|contents|cpumap|inner|interfaces|live|map|map_refusals|network|printk"
+    r"|probes|records|requirements|reset|sizes|sockets|state|statistics|streams|tracefs)\b"
+)
+
+
+@pytest.mark.kernel
+def test_a_plain_case_pays_for_no_expectation_but_its_own_and_for_no_state(suites: Path) -> None:
+    modules = imported("run", "hex.yaml", cwd=suites)
+
+    assert {name.rpartition(".")[2] for name in modules if name.startswith("bpftest.expectations.")} == {
+        *("context", "ctx", "output", "result")
+    }
+    assert [name for name in sorted(modules) if UNUSED.match(name)] == []
 
 
 @pytest.mark.kernel

@@ -41,7 +41,9 @@ def test_a_signal_in_the_middle_of_a_run_ends_it_with_all_reports(
 ) -> None:
     (folder / "long.yaml").write_text(LONG, encoding="utf-8")
     before = left_behind(folder)
-    running = started("run", "long.yaml", "--junit-xml", "out.xml", "--junit-flavor", flavor, cwd=folder)
+    running = started(
+        "run", "long.yaml", "--no-artifacts", "--junit-xml", "out.xml", "--junit-flavor", flavor, cwd=folder
+    )
     assert running.stdout
     said = []
     while not (said and "FAIL" in said[-1]):  # from here on the second case runs

@@ -24,21 +24,26 @@ DOORS = {
     "packets": "errors wording reading",
     "btf": "errors",
     "elf": "errors reading",
-    "suite": "errors wording",
+    "verifier_log": "",
+    "verifier_hints": "",
+    "suite": "errors wording packets.captures",
     "kernel": "errors reading",
     "values": "errors wording btf",
     "maps": "errors wording btf elf",
-    "map_values": "errors btf suite.model values maps",
+    "map_values": "errors wording reading btf suite.model values maps kernel.door",
     "expectations": (
-        "errors wording errnos events progtypes packets btf elf suite.model values maps map_values kernel.door"
+        "errors wording errnos events progtypes packets btf elf suite.model values maps map_values verifier_log "
+        "kernel.door"
     ),
     "plan": (
         "errors wording errnos events progtypes packets btf elf suite values maps map_values kernel.door expectations"
     ),
     "collect": "errors events packets.cache elf suite kernel plan",
-    "verdicts": "errors errnos events kernel.door expectations plan",
+    "refusals": "errors errnos events reading verifier_log verifier_hints suite.model kernel.door",
+    "verdicts": "errors errnos events kernel.door expectations plan refusals",
     "runner": "errors errnos events suite.model kernel expectations plan verdicts",
 }
+DOORS["artifacts"] = "errors events kernel"
 DOORS["executors"] = " ".join(DOORS)
 DOORS["reporters"] = "errors events"
 DOORS["commands"] = " ".join(DOORS)
@@ -48,7 +53,7 @@ DOORS["__main__"] = "cli"
 PUBLIC = {"__version__"}  # what bpftest/__init__.py holds itself
 
 # Each costs from twenty milliseconds to a second to import; a command that does not need it must not pay.
-LATE = {"jsonschema", "jsonschema_rs", "junit_xml", "scapy"}
+LATE = {"jsonschema", "jsonschema_rs", "junit_xml", "pyroute2", "scapy"}
 
 
 @dataclass(frozen=True)

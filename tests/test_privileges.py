@@ -95,6 +95,17 @@ def test_a_run_says_which_command_has_the_privileges(plain: Plain) -> None:
     assert done.stderr == f"error: {NEEDS}\n  = help: run: {again}\n"
 
 
+@pytest.mark.parametrize("arguments", [["-k", "nothing"], ["-k", "nothing", "--allow-empty"]])
+def test_a_machine_that_cannot_run_tests_is_told_even_where_no_case_is_selected(
+    plain: Plain, arguments: list[str]
+) -> None:
+    done = plain(*BPFTEST, "run", "suite.yaml", *arguments)
+
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "no case selected: none of 2 cases matches -k 'nothing'" in done.stderr
+    assert f"\nerror: {NEEDS}\n" in done.stderr
+
+
 def test_a_run_by_the_installed_script_names_the_script(plain: Plain, tmp_path: Path) -> None:
     script = tmp_path / "bin" / "bpftest"
     script.parent.mkdir()

@@ -22,7 +22,7 @@ from bpftest.events import (
     SuiteFinished,
     SuiteStarted,
 )
-from bpftest.kernel.door import Loading, LoadReport, Reply, Request
+from bpftest.kernel.door import Loading, LoadReport, Network, Reply, Request, Socket
 from bpftest.plan import Object, Plan, plan
 from bpftest.runner import run_suite
 from bpftest.suite.document import document
@@ -52,6 +52,9 @@ class FakeKernel:
         self.opened: list[Loading] = []
         self.closed: list[Loading] = []
         self.requests: list[Request] = []
+        self.cases: list[tuple[Socket, ...]] = []  # the sockets of each case that has begun
+        self.networks: list[Network] = []
+        self.ended = 0
 
     def open(self, loading: Loading) -> FakeSession:
         self.opened.append(loading)
@@ -70,9 +73,19 @@ class FakeSession:
     def __init__(self, kernel: FakeKernel, loading: Loading) -> None:
         self.report, self._kernel, self._loading = kernel.report, kernel, loading
 
+    def report_of(self, _program: str) -> LoadReport:
+        return self.report
+
+    def begin(self, sockets: tuple[Socket, ...], network: Network) -> None:
+        self._kernel.cases.append(sockets)
+        self._kernel.networks.append(network)
+
     def run(self, request: Request) -> Reply:
         self._kernel.requests.append(request)
         return self._kernel.answer(request)
+
+    def end(self) -> None:
+        self._kernel.ended += 1
 
     def close(self) -> None:
         self._kernel.closed.append(self._loading)
@@ -241,7 +254,6 @@ def test_what_the_kernel_says_makes_the_outcome(
     [
         (errno.EINVAL, "EINVAL"),
         (errno.ENODEV, "ENODEV"),
-        (errno.EINTR, "EINTR"),
         (ENOTSUPP, "ENOTSUPP"),
         (4000, "4000"),
     ],
@@ -259,7 +271,8 @@ def test_a_refusal_by_the_verifier_comes_with_its_whole_log() -> None:
     problem = verdict(FakeKernel(report=REFUSED), RUNS).problem
 
     message = "the verifier refuses 'main': R1 offset is outside of the packet (EACCES)"
-    assert problem == Problem("bpftest.LoadError", message, "the log ends with the reason", LOG)
+    facts = (("instruction", "0: (61) r1 = *(u32 *)(r1 +0)"),)
+    assert problem == Problem("bpftest.LoadError", message, "", LOG, None, facts)
 
 
 def test_a_run_that_takes_too_long_is_shown_where_the_suite_says_how_long_it_may_take() -> None:
@@ -270,6 +283,15 @@ def test_a_run_that_takes_too_long_is_shown_where_the_suite_says_how_long_it_may
 
     hint = "give a longer 'timeout:' or a 'repeat:' of less than 1,000,000"
     assert problem == Problem("bpftest.CaseTimeout", "interrupted after 2 s", hint, excerpt=excerpt(case, "2s"))
+
+
+def test_a_case_that_another_signal_interrupts_begins_again() -> None:
+    answers = [Reply(errno=errno.EINTR), Reply(retval=2), Reply(errno=errno.EINTR), Reply(retval=2), Reply(retval=2)]
+    kernel = FakeKernel(lambda _: answers.pop(0))
+
+    finished = verdict(kernel, f"{PACKET}, steps: [{{expect: {{retval: 2}}}}, {{expect: {{retval: 2}}}}]")
+
+    assert (finished.outcome, len(kernel.cases), kernel.ended, answers) == (Outcome.PASSED, 3, 3, [])
 
 
 def test_every_expectation_that_does_not_hold_is_told_beside_those_that_do() -> None:
@@ -321,9 +343,7 @@ def test_a_problem_with_the_object_is_an_error_of_its_cases_where_the_suite_name
 
 def test_an_object_that_cannot_be_opened_is_tried_once_and_an_error_of_every_case() -> None:
     kernel = FakeKernel()
-    kernel.broken = ObjectError(
-        "fw.bpf.o: the object is damaged: opening it ends libbpf with SIGSEGV", "build it again"
-    )
+    kernel.broken = ObjectError("fw.bpf.o: the object is damaged: libbpf ends with SIGSEGV on it", "build it again")
 
     _, *cases, _ = run(kernel, planned(f"name: one, {RUNS}", f"name: two, {RUNS}"))
 

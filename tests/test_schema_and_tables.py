@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from typing import Any
 
 import pytest
 
-from bpftest.expectations import EXPECTATIONS
+from bpftest.expectations import EXPECTATIONS, records
 from bpftest.expectations.ctx import KINDS
+from bpftest.expectations.duration import STATISTICS
+from bpftest.expectations.map_forms import FORMS
 from bpftest.expectations.output import OUTPUT_PARTS, PACKET_KEYS
+from bpftest.expectations.record_forms import COMPANIONS
+from bpftest.kernel.door import Benchmark
 from bpftest.kernel.probes import FEATURES
 from bpftest.packets.headers import TYPES
+from bpftest.packets.sources import COMPANIONS as COMPANIONS_OF_SOURCES
 from bpftest.packets.sources import PACKET_MAX, SOURCES
 from bpftest.plan.ctx import KEYS
 from bpftest.plan.program import LOAD_FLAGS
 from bpftest.progtypes import PROG_TYPES, RUN_FLAGS
 from bpftest.progtypes.flow_dissector import FLOW_KEYS
+from bpftest.progtypes.hooks import HOOKS
 from bpftest.suite.model import Load, Requires, Source
-from bpftest.suite.parse import PROGRAM_KEYS
+from bpftest.suite.parse import NETWORK, OF_A_RUN, PROGRAM_KEYS
 from bpftest.suite.schema import schema_text
+from bpftest.suite.tables import TABLE_KEYS
+from bpftest.values.forms import ADDRESSES, NUMBERS
 
 SCHEMA: dict[str, Any] = json.loads(schema_text())
 DEFS: dict[str, Any] = SCHEMA["$defs"]
@@ -41,21 +50,33 @@ PAIRS: dict[str, tuple[Any, Any]] = {
         FEATURE["items"]["pattern"].removeprefix("^(").partition("|kfunc:")[0].split("|"),
         FEATURES,
     ),
-    "packet": (DEFS["packet"]["properties"], {*SOURCES, "length", "pad_to", "metadata"}),
+    "packet": (DEFS["packet"]["properties"], {*SOURCES, *COMPANIONS_OF_SOURCES.values(), "pad_to", "metadata", "from"}),
     "header_field.type": (DEFS["header_field"]["properties"]["type"]["enum"], TYPES),
+    "benchmark": (DEFS["benchmark"]["properties"], Benchmark._fields),
+    "live.hook": (DEFS["live"]["properties"]["hook"]["enum"], HOOKS),
     "expect": (EXPECT, EXPECTATIONS),
+    "expect.duration.statistic": (EXPECT["duration"]["properties"]["statistic"]["enum"], STATISTICS),
     "expect.output": (
         EXPECT["output"]["properties"],
-        {*PACKET_KEYS, *OUTPUT_PARTS, "pad_to", "metadata", "ignore", "prefix"},
+        {*PACKET_KEYS, *OUTPUT_PARTS, "index", "pad_to", "metadata", "ignore", "prefix"},
     ),
     "expect.output.flow_keys": (EXPECT["output"]["properties"]["flow_keys"]["properties"], FLOW_KEYS.members),
+    "expect.maps": (EXPECT["maps"]["additionalProperties"]["properties"], {*FORMS, *records.KEYS}),
     "expect.ctx": (
         {*EXPECT["ctx"]["properties"]},
         {name for ctx in CONTEXTS.values() for name in ctx.returned} | {"state", "hex"},
     ),
+    "expected_record": (
+        DEFS["expected_record"]["properties"],
+        {*COMPANIONS, *itertools.chain(*COMPANIONS.values()), *NUMBERS, *ADDRESSES},
+    ),
     "defaults": (
         {*SCHEMA["properties"]["defaults"]["properties"]},
-        {*DEFS["case"]["properties"]} - {"name", "expect"},
+        {*DEFS["case"]["properties"]} - {"name", "expect", "steps", *TABLE_KEYS},
+    ),
+    "step": (
+        {*DEFS["step"]["properties"]},
+        {"name", "program", "type", "attach_type", "expect", "benchmark", *OF_A_RUN} - {"sockets", *NETWORK},
     ),
 }
 

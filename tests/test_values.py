@@ -19,13 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bpftest.btf import Array, Btf, Kind, Struct
-from bpftest.errors import ObjectError, SuiteError
+from bpftest.errors import ObjectError, SuiteError, SuiteErrors
 from bpftest.values import (
     Difference,
     decode,
     differences,
     differences_without_btf,
     encode,
+    refuse_misfit,
     struct_id,
     without_btf,
 )
@@ -396,6 +397,13 @@ def test_a_struct_can_be_laid_over_any_place_of_its_size(compiled: Object) -> No
         ),
         (
             "network",
+            {"in6": 5},
+            "network.in6: 5 does not fit struct in6_addr",
+            "write an IPv6 address or its fields (in6_u)",
+        ),
+        ("tail", 5, "tail: 5 does not fit struct tail", "write its fields (nothing, u8, u64)"),
+        (
+            "network",
             {"mac": "02:00:00:00:00"},
             'network.mac: "02:00:00:00:00" does not fit __u8[6]',
             "write a MAC address, a list of numbers, {text: ...} or {hex: ...}",
@@ -489,6 +497,25 @@ def test_a_value_that_does_not_fit_is_an_error_that_says_what_does(
     assert (error.value.what, error.value.hint) == (message, hint)
 
 
+def test_all_that_does_not_fit_is_told_at_once(compiled: Object) -> None:
+    value = {"kind": 256, "id": 1, "choice": {"raw": [1, -1]}, "inner": [{"u8": -1}, {"s64": "x", "yes": 2}], "knd": 1}
+    for refuse in (
+        lambda: compiled.encode("nested", value),
+        lambda: refuse_misfit(compiled.btf, compiled.types["nested"], value, "nested"),
+    ):
+        with pytest.raises(SuiteErrors) as error:
+            refuse()
+
+        assert [one.what for one in error.value.mistakes] == [
+            "nested.kind: 256 does not fit __u8 (0 to 255)",
+            "nested.choice.raw[1]: -1 does not fit __u8 (0 to 255)",
+            "nested.inner[0].u8: -1 does not fit __u8 (0 to 255)",
+            'nested.inner[1].s64: "x" does not fit __s64',
+            "nested.inner[1].yes: 2 does not fit bool (false or true)",
+            'nested: struct nested has no field "knd"',
+        ]
+
+
 def test_sizes_that_cannot_be_right_are_refused(compiled: Object) -> None:
     type_id = compiled.types["forms"]
     for call in (
@@ -510,7 +537,9 @@ def test_sizes_that_cannot_be_right_are_refused(compiled: Object) -> None:
         ("texts", "full", "00 00 00 00", ""),
         ("texts", "full", "1b 5b 00 00", {"hex": "1b 5b 00 00"}),
         ("texts", "full", "ff 00 00 00", {"hex": "ff 00 00 00"}),
-        ("enums", "flags", "05 00 00 00", 5),
+        ("enums", "flags", "05 00 00 00", 5),  # FLAG_ABC has several bits: it need not be an enum of flags
+        ("enums", "wide", "01 00 00 00 01 00 00 00", "WIDE_LOW|WIDE_HIGH"),
+        ("enums", "wide", "03 00 00 00 01 00 00 00", 0x100000003),
         ("reals", "twice", "00 00 00 00 00 00 f0 7f", math.inf),
     ],
 )
@@ -522,6 +551,12 @@ def test_bytes_without_a_natural_value_are_hex_or_numbers(
 
     assert value == expected
     assert encode(compiled.btf, type_id, value).hex(" ") == data
+
+
+def test_an_address_that_is_no_field_is_read_as_one(compiled: Object) -> None:
+    type_id = compiled.field_type("network", "seq")
+
+    assert decode(compiled.btf, type_id, bytes([10, 0, 0, 9])) == "10.0.0.9"
 
 
 def test_a_union_none_of_whose_members_has_all_bytes_is_hex(compiled: Object) -> None:
@@ -572,6 +607,7 @@ def test_there_is_no_difference_to_what_the_bytes_are(compiled: Object, variable
                 ("value.choice.parts.b", "5", "1541"),
             ],
         ),
+        ("nested", {"inner": [{"u8": 6}]}, [("value.inner[0].u8", "6", "1")]),  # and nested begins with a 6
         ("texts", {"name": "eth1"}, [("value.name", '"eth1"', '"eth0 \\"é\\""')]),
         ("texts", {"dirty": "a"}, [("value.dirty", '"a"', '{hex: "61 00 62 00"}')]),
         ("texts", {"dirty": {"text": "a"}}, [("value.dirty", '"a"', "61 00 62 00")]),
@@ -750,11 +786,11 @@ def test_any_bytes_of_the_c_files_types_are_taken_back(compiled: Object, data: s
 
 
 def outcome(action: Callable[[], object]) -> object:
-    """What *action* gives, or the class of the error that it may raise."""
+    """What *action* gives, or the class of the error that it may raise; of several mistakes too."""
     try:
         return action()
     except (ObjectError, SuiteError) as error:
-        return type(error)
+        return SuiteError if isinstance(error, SuiteError) else type(error)
 
 
 NAMES = st.sampled_from(
@@ -788,6 +824,8 @@ def test_whatever_a_suite_says_becomes_bytes_or_an_error(compiled: Object, data:
     else:
         assert content is SuiteError
         assert found is SuiteError
+    misfit = outcome(lambda: refuse_misfit(compiled.btf, type_id, value))
+    assert misfit is (None if isinstance(found, tuple) else SuiteError)
 
     plain = outcome(lambda: without_btf(value, len(actual)))
     assert plain is SuiteError or (isinstance(plain, bytes) and len(plain) == len(actual))

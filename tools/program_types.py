@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bpftest.plan.ctx import KEYS
 from bpftest.progtypes import PROG_TYPES
+from bpftest.progtypes.hooks import HOOKS, NOTES, SENT, hooks_of
 from bpftest.progtypes.sections import SECTIONS, UNTESTABLE
 from bpftest.progtypes.skb import SK_BUFF
 from bpftest.suite.schema import schema_text
@@ -114,8 +115,18 @@ def _section(prog_type: ProgType) -> Iterator[str]:
         yield _table(("`flow_keys`", ""), ((f"`{key}`", said["description"]) for key, said in keys.items()))
     shared = SKB_NOTES if prog_type in SKB_TYPES else ()
     yield _list([note for note in prog_type.notes.splitlines() if note not in shared])
+    yield from _live(prog_type)
     with open(os.path.join(EXAMPLES, f"{prog_type.name}.yaml"), encoding="utf-8") as example:
         yield f"```yaml\n{example.read()}```\n"
+
+
+def _live(prog_type: ProgType) -> Iterator[str]:
+    """What there is to know of a program that is attached."""
+    hooks = hooks_of(prog_type.name)
+    if not hooks:
+        return
+    notes = NOTES[prog_type.name] + ("" if all(HOOKS[name].arriving for name in hooks) else SENT)
+    yield f"With `live`, the program is attached, and packets really go through it:\n\n{_list(notes.splitlines())}"
 
 
 def _facts(prog_type: ProgType) -> Iterator[tuple[str, str]]:
@@ -130,6 +141,7 @@ def _facts(prog_type: ProgType) -> Iterator[tuple[str, str]]:
         "return codes": ", ".join(_return_codes(prog_type)),
         "`flags`": _codes(prog_type.flags),
         "`attach_type`": _codes(prog_type.attach_types),
+        "`live.hook`": _codes(hooks_of(prog_type.name)),
         "errnos, and their causes": "; ".join(_errnos(prog_type)),
     }
     return ((f"**{name}**", said) for name, said in facts.items() if said)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs, with apt-get on Debian and Ubuntu, what this machine lacks of the needs that are named:
 #
-#   tools/setup.sh PYTHON NEED...      a need is one of: venv clang libbpf headers bpftool
+#   tools/setup.sh PYTHON NEED...      a need is one of: venv clang libbpf headers bpftool browser
 #
 # Asks no questions, leaves alone what is there, and says what to do where apt-get cannot help.
 set -euo pipefail
@@ -31,6 +31,10 @@ has_headers() { [[ -e /usr/include/bpf/bpf_helpers.h || -e /usr/local/include/bp
 
 has_bpftool() { bpftool version >/dev/null 2>&1; } # Ubuntu's is a wrapper, which fails without the running kernel's tools
 
+has_browser() { # as tests/browser.py looks for it
+    [[ $(compgen -c | grep -xE 'chromium-headless-shell|chromium|chromium-browser|google-chrome') ]]
+}
+
 # The packages that bring it, best first; and what to say where none does.
 
 packages_of() {
@@ -39,6 +43,7 @@ packages_of() {
     clang) echo clang-16 clang ;; # Debian 12 has both, and its clang is 14
     libbpf) echo libbpf1 ;;
     headers) echo libbpf-dev ;;
+    browser) echo chromium-headless-shell chromium ;;
     bpftool) echo bpftool "linux-tools-$(uname -r)" linux-tools-generic ;; # Debian; Ubuntu; Ubuntu on a kernel not its own
     esac
 }
@@ -50,6 +55,7 @@ advice_for() {
     libbpf) echo "there is no libbpf.so.1. Debian 12 and Ubuntu 24.04 have it; Ubuntu 22.04 has libbpf 0.5 only:" \
         "build libbpf 1.x from https://github.com/libbpf/libbpf there" ;;
     headers) echo "there is no bpf/bpf_helpers.h, which comes with libbpf's development package" ;;
+    browser) echo "there is no Chromium, in which tests look at the HTML report" ;;
     bpftool) echo "there is no bpftool for this kernel: programs that include vmlinux.h will not compile" ;;
     esac
 }
@@ -99,6 +105,6 @@ if command -v apt-get >/dev/null; then install "${missing[@]}"; fi
 status=0
 for need in $(missing_of "${missing[@]}"); do
     say "$(advice_for "$need")"
-    [[ $need == bpftool ]] || status=1 # only some suites want bpftool, and they say so themselves
+    [[ $need =~ ^(bpftool|browser)$ ]] || status=1 # only some suites want bpftool, and some tests a browser; they say so themselves
 done
 exit $status

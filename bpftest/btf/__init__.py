@@ -2,6 +2,7 @@
 
 from bpftest.btf.layout import Layout
 from bpftest.btf.reader import Btf, Constants, Variable
+from bpftest.btf.special import has_special, is_special
 from bpftest.btf.types import (
     Array,
     DataSec,
@@ -46,4 +47,6 @@ __all__ = [
     "Var",
     "Variable",
     "Void",
+    "has_special",
+    "is_special",
 ]

@@ -170,6 +170,6 @@ _PARSERS: dict[Kind, Callable[[Record], Type]] = {
     Kind.DATASEC: _datasec,
     Kind.FLOAT: _float,
     Kind.DECL_TAG: _decl_tag,
-    Kind.TYPE_TAG: lambda record: Qualifier(record.word),
+    Kind.TYPE_TAG: lambda record: Qualifier(record.word, record.name),
     Kind.ENUM64: _enum64,
 }

@@ -118,6 +118,7 @@ class Qualifier:
     """`const`, `volatile`, `restrict` or a type tag: no difference to the bytes of a value."""
 
     type: int
+    tag: str = ""  # of a type tag: "kptr"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ COMMANDS = {  # in the order of `bpftest --help`
     "run": "run the cases of suites on the running kernel",
     "validate": "check suites without running anything; needs no privileges",
     "list": "list the cases of suites",
+    "blast": "send the live frames of one case for some seconds, and tell how many a second go through",
+    "report": "make other reports, and one of several, from those that runs have left",
     "doctor": "say whether this machine can run BPF tests, and what to do about what is missing",
-    "schema": "print the JSON Schema of suites",
+    "schema": "print the JSON Schema of suites, or of JSON reports",
 }

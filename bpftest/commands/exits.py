@@ -46,8 +46,11 @@ def console_on(out: TextIO, mode: str = "auto", verbosity: int = 0, bad: tuple[O
 
 def message(error: BpftestError) -> str:
     """What a command says of an error that ends it."""
+    from bpftest.reporters.printable import inert
+
     text = f"error: {error}"
-    return f"{text}\n  = help: {error.hint}" if error.hint else text
+    lines = f"{text}\n  = help: {error.hint}" if error.hint else text
+    return "\n".join(map(inert, lines.split("\n")))
 
 
 def show_invalid(invalid: Iterable[InvalidSuite], mode: str = "auto") -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bpftest.commands import selecting
 from bpftest.commands.exits import EMPTY, INVALID, PASSED, show_empty, show_invalid
-from bpftest.reporters.printable import shell_word, visible
+from bpftest.reporters.printable import inert, shell_word, visible
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -44,8 +44,8 @@ def run(options: Namespace) -> int:
 
 
 def _shown(case_id: str) -> str:
-    """*case_id* itself; as a shell takes it where it holds what would steer the terminal or end the line."""
-    return case_id if visible(case_id) == case_id else shell_word(case_id)
+    """*case_id* itself; as a shell takes it where it holds what would steer the terminal or CI, or end the line."""
+    return case_id if inert(visible(case_id)) == case_id else shell_word(case_id)
 
 
 def _details(case: Case) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from bpftest.commands import selecting
-from bpftest.commands.exits import BAD, EMPTY, FAILED, INVALID, PASSED, SIGNALS, console_on, show_empty, show_invalid
+from bpftest.commands import keeping, reporting, selecting
+from bpftest.commands.exits import BAD, EMPTY, FAILED, INVALID, PASSED, SIGNALS, show_empty
 from bpftest.errors import HostError
 from bpftest.events import CaseFinished, Outcome, RunFinished
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bpftest.events import Event, InvalidSuite
-    from bpftest.executors.interrupts import Interrupts
     from bpftest.plan import Plan
     from bpftest.reporters import Reporter
 
@@ -26,35 +25,28 @@ def arguments(parser: ArgumentParser) -> None:
     """What to run, when to stop, what to report."""
     selecting.arguments(parser)
     parser.add_argument("-x", "--exitfirst", action="store_true", help="stop after the first case that fails or errors")
+    parser.add_argument(
+        "--shuffle",
+        type=_seed,
+        metavar="[=SEED]",
+        help="run the suites, and the cases of each, in another order; the one that SEED, a number, stands for",
+    )
     parser.add_argument("--allow-empty", action="store_true", help="exit 0 when no case is selected")
     parser.add_argument(
         "--fail-on-skip", action="store_true", help="exit 1 when a case is skipped, for whatever reason"
     )
-    parser.add_argument(
-        "--junit-xml", "--junitxml", metavar="PATH", help="write a JUnit XML report, whatever the outcome"
-    )
-    parser.add_argument(
-        "--junit-flavor",
-        choices=("rich", "strict"),
-        default="rich",
-        help="strict: only what the public JUnit schemas know (default: rich)",
-    )
-    parser.add_argument(
-        "-q", "--quiet", action="store_const", dest="verbosity", const=-1, default=0, help="only what did not pass"
-    )
-    parser.add_argument(
-        "-v", "--verbose", action="count", dest="verbosity", help="more of cases that passed; -vv: full logs"
-    )
-    parser.add_argument(
-        "--color", choices=("auto", "always", "never"), default="auto", help="colours on the terminal (default: auto)"
-    )
+    keeping.arguments(parser)
+    reporting.arguments(parser)
 
 
 def run(options: Namespace) -> int:
     """Reads and plans all suites, then runs them. Gives the exit code."""
+    from bpftest.executors import local
     from bpftest.executors.interrupts import Interrupts
 
-    reporters = _files(options)
+    keeping.refuse_in_ci(options)
+    bad = (*BAD, Outcome.SKIPPED) if options.fail_on_skip else BAD
+    reporters = reporting.reporters(options, bad)
     with Interrupts() as interrupts:
         try:
             planned, invalid = _planned(options)
@@ -62,13 +54,17 @@ def run(options: Namespace) -> int:
             print(f"interrupted by {signal} before the first case", file=sys.stderr)
             return _report(_nothing_ran(str(signal)), reporters)
         if invalid:
-            show_invalid(invalid, options.color)
+            reporting.show_invalid(invalid, options)
             _report(_refused(invalid), reporters)
             return INVALID
+        _prepare(planned, reporters)
         if not planned:
             _report(_nothing_ran(), reporters)
             return PASSED if options.allow_empty else EMPTY
-        return _run(planned, options, reporters, interrupts)
+        events = local.run(planned, interrupts, max_failures=1 if options.exitfirst else None, seed=options.shuffle)
+        code = _report(keeping.kept(events, options), reporting.with_console(reporters, options, bad), bad)
+        keeping.keep_snapshots(planned)
+        return code
 
 
 def _planned(options: Namespace) -> tuple[Planned, tuple[InvalidSuite, ...]]:
@@ -76,37 +72,57 @@ def _planned(options: Namespace) -> tuple[Planned, tuple[InvalidSuite, ...]]:
     from bpftest.collect import collect, plans
 
     collection = collect(options)
-    made, unplannable = plans(collection.chosen)
+    made, unplannable = plans(collection.chosen, options.update_snapshots)
     invalid = (*collection.invalid, *unplannable)
     if invalid:
         return [], invalid
     if not collection.cases:
         show_empty(collection, options, "note" if options.allow_empty else "error")
-    return [(plan, one.names) for plan, one in zip(made, collection.chosen, strict=True) if one.names], ()
+    planned = [(plan, one.names) for plan, one in zip(made, collection.chosen, strict=True) if one.names]
+    return planned if options.shuffle is None else _shuffled(planned, options.shuffle), ()
 
 
-def _run(planned: Planned, options: Namespace, reporters: list[Reporter], interrupts: Interrupts) -> int:
+def _seed(text: str) -> int:
+    """The seed that --shuffle=*text* gives: one that is easy to type where it leaves that to us."""
+    if not text:
+        import random
+
+        return random.randrange(100_000)  # noqa: S311 - an order, no secret
+    if text.isascii() and text.isdecimal() and len(text) < 20:
+        return int(text)
+    from argparse import ArgumentTypeError
+
+    raise ArgumentTypeError(f"{text!r} is no whole number")
+
+
+def _shuffled(planned: Planned, seed: int) -> Planned:
+    """The suites, and the jobs of each, in the order that *seed* stands for.
+
+    That of the jobs depends on nothing else, so that a suite alone, and some of its cases, can repeat it.
+    """
+    import random
+
+    suites = [
+        (plan._replace(jobs=tuple(random.Random(seed).sample(plan.jobs, len(plan.jobs)))), names)  # noqa: S311
+        for plan, names in planned
+    ]
+    random.Random(seed).shuffle(suites)  # noqa: S311 - an order, no secret
+    return suites
+
+
+def _prepare(planned: Planned, reporters: list[Reporter]) -> None:
+    """Makes this process ready to run what is *planned*. Raises HostError where it cannot, once all reports have it."""
     from bpftest.executors import local
 
     try:
-        local.prepare()
+        if planned:
+            local.prepare()
+        else:
+            local.refuse_machine()
     except HostError as error:
         error.hint = error.hint or f"run: {_sudo()}"
         _report(_without_host(planned, error), reporters)
         raise
-    bad = (*BAD, Outcome.SKIPPED) if options.fail_on_skip else BAD
-    console = console_on(sys.stdout, options.color, options.verbosity, bad)
-    events = local.run(planned, interrupts, max_failures=1 if options.exitfirst else None)
-    return _report(events, [console, *reporters], bad)
-
-
-def _files(options: Namespace) -> list[Reporter]:
-    """The reports that are files."""
-    if not options.junit_xml:
-        return []
-    from bpftest.reporters import factory
-
-    return [factory("junit")(options.junit_xml, options.junit_flavor)]
 
 
 def _report(events: Iterable[Event], reporters: list[Reporter], bad: tuple[Outcome, ...] = BAD) -> int:

@@ -1,4 +1,4 @@
-"""`bpftest schema`: the JSON Schema of suites, for editors and other tools."""
+"""`bpftest schema`: the JSON Schema of suites or of reports, for editors and other tools."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: ArgumentParser) -> None:
-    """None."""
+    """Which schema."""
+    parser.add_argument(
+        "of", nargs="?", choices=("suite", "report"), default="suite", help="what it describes (default: suite)"
+    )
 
 
-def run(_options: Namespace) -> int:
+def run(options: Namespace) -> int:
     """Prints the schema as it is shipped."""
     from bpftest.suite.schema import schema_text
 
-    sys.stdout.write(schema_text())
+    sys.stdout.write(schema_text(f"{options.of}.schema.json"))
     return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bpftest.commands import selecting
 from bpftest.commands.exits import EMPTY, FAILED, INVALID, PASSED, message, show_empty, show_invalid
 from bpftest.errors import CompileError
-from bpftest.reporters.printable import plain_lines
+from bpftest.reporters.printable import inert, plain_lines
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -58,7 +58,7 @@ def _show(problem: BpftestError) -> None:
         return
     print(message(problem), file=sys.stderr)
     for line in plain_lines(problem.text):
-        print(f"  | {line}", file=sys.stderr)
+        print(inert(f"  | {line}"), file=sys.stderr)
 
 
 def _counted(number: int, noun: str) -> str:

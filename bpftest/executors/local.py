@@ -26,28 +26,36 @@ if TYPE_CHECKING:
     from bpftest.suite.model import Requires
 
 
-def prepare() -> None:
-    """Makes this process ready to run BPF tests. Raises HostError where it cannot."""
+def refuse_machine() -> None:
+    """Raises HostError where this process cannot run BPF tests."""
     missing = privileges.missing()
     if missing:
         raise HostError(f"running BPF programs needs {' and '.join(missing)}")
     libbpf.library()
+
+
+def prepare() -> None:
+    """Makes this process ready to run BPF tests. Raises HostError where it cannot."""
+    refuse_machine()
     _jit()  # other network namespaces than the machine's first do not show it
     namespace.enter()
 
 
 def run(
-    plans: Sequence[tuple[Plan, frozenset[str]]], interrupts: Interrupts, max_failures: int | None = None
+    plans: Sequence[tuple[Plan, frozenset[str]]],
+    interrupts: Interrupts,
+    max_failures: int | None = None,
+    seed: int | None = None,
 ) -> Iterator[Event]:
     """The events of a run of the named cases of each plan. Ends with RunFinished, after an interrupt too.
 
     *interrupts*: signals wait while somebody has an event in hand. *max_failures*: how many cases may fail or error
-    before no further one is run; None: all.
+    before no further one is run; None: all. *seed*: what the order was made from, for reports.
     """
     started = time.perf_counter()
     interrupted = ""
     try:
-        with closing(_events(plans, max_failures)) as events:
+        with closing(_events(plans, max_failures, seed)) as events:
             for event in events:
                 interrupts.hold()
                 yield event
@@ -59,9 +67,11 @@ def run(
     yield RunFinished(time.perf_counter() - started, interrupted)
 
 
-def _events(plans: Sequence[tuple[Plan, frozenset[str]]], max_failures: int | None) -> Generator[Event, None, None]:
+def _events(
+    plans: Sequence[tuple[Plan, frozenset[str]]], max_failures: int | None, seed: int | None
+) -> Generator[Event, None, None]:
     """The events up to the end, or to the failure that is one too many."""
-    yield run_started(len(plans), sum(len(names) for _, names in plans))
+    yield run_started(len(plans), sum(len(names) for _, names in plans), seed)
     kernel = RunningKernel()
     failures = 0
     for plan, names in plans:
@@ -73,8 +83,8 @@ def _events(plans: Sequence[tuple[Plan, frozenset[str]]], max_failures: int | No
                     return
 
 
-def run_started(suites: int, cases: int) -> RunStarted:
-    """The first event of a run on this machine."""
+def run_started(suites: int, cases: int, seed: int | None = None) -> RunStarted:
+    """The first event of a run on this machine. *seed*: of the order of its cases, if that is not the suites'."""
     system = os.uname()
     return RunStarted(
         __version__,
@@ -84,7 +94,7 @@ def run_started(suites: int, cases: int) -> RunStarted:
         timestamp(),
         suites,
         cases,
-        (("jit", _jit()),),
+        (("jit", _jit()), *(() if seed is None else (("seed", str(seed)),))),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bpftest.errors import SuiteError
 from bpftest.events import Finding, Mismatch
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bpftest.kernel.door import Observation
     from bpftest.progtypes import CtxField
     from bpftest.suite.model import Written
+
+INTERFACES = {"ifindex", "ingress_ifindex"}  # members that take an interface's name
 
 
 def ctx(want: Written, context: Context) -> Check:
@@ -36,13 +38,17 @@ def _struct(want: Written, context: Context) -> Check:
         if key not in struct.returned:
             text = f"the kernel gives back no '{key}' for {context.prog_type.name}"
             raise SuiteError(text, suggestion(key, struct.returned), want[key].key_place())
-    return members_check(want, {key: struct.members[key] for key in want}, "ctx", lambda reply: reply.ctx_out)
+    members = {key: struct.members[key] for key in want}
+    for key in members.keys() & INTERFACES:
+        members[key] = members[key]._replace(names=context.interfaces)
+    check = members_check(want, members, "ctx")
+    return lambda observation: check(reply_of(observation).ctx_out)
 
 
 def members_check(
-    want: Written, members: dict[str, CtxField], key: str, struct_of: Callable[[Any], bytes], prefix: str = "ctx."
-) -> Check:
-    """The *members* of a struct are as *want* says; *struct_of* gives the struct's bytes of a reply."""
+    want: Written, members: dict[str, CtxField], key: str, prefix: str = "ctx."
+) -> Callable[[bytes], Finding]:
+    """The *members* of a struct, of which the check is given the bytes, are as *want* says."""
     wanted = {}
     for name, member in members.items():
         try:
@@ -51,8 +57,7 @@ def members_check(
             raise error.at(want[name].place()) from None
         wanted[name] = member._replace(offset=0).decoded(encoded)
 
-    def check(observation: Observation) -> Finding:
-        data = struct_of(reply_of(observation))
+    def check(data: bytes) -> Finding:
         mismatches = []
         for name, member in members.items():
             actual, expected = member.decoded(data), wanted[name]

@@ -33,9 +33,9 @@ def loads(want: Written, _context: Context) -> Check:
 
 
 def load_error(want: Written, _context: Context) -> Check:
-    """The kernel refuses to load the program, with this errno and these texts in its log."""
+    """The kernel refuses to load the program, with this errno, these texts in its log, and for this line of C."""
     number = placed(want["errno"], errno_number) if "errno" in want else None
-    finds = _log_check(want)
+    finds, differ = _log_check(want), _place_check(want)
 
     def check(observation: Observation) -> Finding:
         report = observation.load
@@ -44,27 +44,38 @@ def load_error(want: Written, _context: Context) -> Check:
             mismatch = Mismatch("load_error", expected, "none: the program loads")
             return Finding("load_error", mismatches=(mismatch,), excerpt=excerpt(want))
         said = finds(errno_text(report.errno), report)
-        if number in (None, report.errno):
-            return said
-        mismatch = Mismatch("errno", expected, errno_text(report.errno))
-        return Finding("load_error", "", (mismatch, *said.mismatches), excerpt=excerpt(want))
+        mismatches = (*said.mismatches, *differ(report))
+        if number not in (None, report.errno):
+            mismatches = (Mismatch("errno", expected, errno_text(report.errno)), *mismatches)
+            return Finding("load_error", "", mismatches, excerpt=excerpt(want))
+        return said._replace(mismatches=mismatches, excerpt=excerpt(want) if mismatches else None)
 
     return check
 
 
-def last_line(log: str) -> str:
-    """The line of a verifier log that says why: the last one that is no statistics."""
-    lines = [line for line in log.splitlines() if line.strip() and not _STATISTICS.match(line)]
-    return lines[-1].strip() if lines else ""
-
-
 def _reason(report: LoadReport) -> str:
     """Why the kernel refuses, in the verifier's words; in libbpf's, whose first line tells, where it has none."""
-    return last_line(report.log) or report.libbpf.partition("\n")[0].removeprefix("libbpf: ")
+    from bpftest.verifier_log import refusal  # only where a program is refused
+
+    return refusal(report.log).reason or report.libbpf.partition("\n")[0].removeprefix("libbpf: ")
 
 
-# print_verification_stats, kernel/bpf/verifier.c
-_STATISTICS = re.compile(r"processed \d+ insns|verification time|stack depth|mark_precise:")
+def _place_check(want: Written) -> Callable[[LoadReport], tuple[Mismatch, ...]]:
+    """What differs where the program is to be refused for the line of C under `at`."""
+    if "at" not in want:
+        return lambda _report: ()
+    wanted = want["at"].value
+
+    def differ(report: LoadReport) -> tuple[Mismatch, ...]:
+        from bpftest.verifier_log import refusal  # only where a program is refused
+
+        at = refusal(report.log).at
+        if at is None or not at.line:
+            return (Mismatch("at", wanted, "none: the log names no line"),)
+        actual = f"{at.file}:{at.line}"
+        return () if actual == wanted else (Mismatch("at", wanted, f"{actual}   {at.text}"),)
+
+    return differ
 
 
 def _log_check(want: Written) -> Callable[[str, LoadReport], Finding]:
@@ -77,12 +88,16 @@ def _log_check(want: Written) -> Callable[[str, LoadReport], Finding]:
         for text, search in searches:
             found = search.search(log, start)
             if not found:
-                mismatch = Mismatch("log", f"'{text}'{behind}", _reason(report) or "an empty log")
+                mismatch = Mismatch("log", f"'{text}'{behind}", _reason(report) or _size(report.log))
                 return Finding(str(want.key), held, (mismatch,), excerpt=excerpt(want))
             start, behind = found.end(), f" behind '{text}'"
         return Finding(str(want.key), held)
 
     return check
+
+
+def _size(log: str) -> str:
+    return f"{log.count(chr(10)):,} lines without it" if log else "an empty log"
 
 
 def _texts(want: Written) -> list[Written]:

@@ -1,8 +1,11 @@
-"""`output`: the packet after the run, as a whole, some of its fields, its length, its checksums."""
+"""`output`: the packet after the run, as a whole, some of its fields, its length, its checksums.
+
+What can be said of a packet is a form: a function that tells of any packet what of it is not so.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bpftest.errors import SuiteError
 from bpftest.events import Finding, HexRow, Mismatch
@@ -19,20 +22,42 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bpftest.expectations.context import Check, Context
-    from bpftest.kernel.door import Observation, Reply
+    from bpftest.kernel.door import Observation
     from bpftest.suite.model import Written
 
+    Form = Callable[["Left"], Finding]
+
 # Keys of `output:` that stand for a whole packet, as those of `packet:` do.
-PACKET_KEYS = ("scapy", "hex", "base64", "file", "zeros", "fill")
+PACKET_KEYS = ("scapy", "hex", "base64", "file", "pcap", "zeros", "fill")
+
+
+class Left(NamedTuple):
+    """A packet that a program has left."""
+
+    data: bytes  # with an Ethernet header if Context.link says so, without metadata
+    packet: bytes  # that went in
+    metadata: bytes | None = b""  # that stands before it; None: whatever it was, it is not left
 
 
 def output(want: Written, context: Context) -> Check:
     """The packet after the run: as a whole, some of its fields, its length, its checksums."""
-    said = want.value
     _refuse_foreign(want, context)
+    form = output_form(want, context)
+
+    def check(observation: Observation) -> Finding:
+        reply = reply_of(observation)
+        metadata = reply.data_out[: context.metadata_length(reply)]
+        return form(Left(context.output(observation), observation.packet, metadata))
+
+    return check
+
+
+def output_form(want: Written, context: Context) -> Form:
+    """What *want* says of a packet. Raises SuiteError."""
+    said = want.value
     if isinstance(said, str) and said in OUTPUT_PARTS and said not in context.scope.names:
         raise SuiteError(f"'{said}' is no packet, but a key of output", f"write output: {{{said}: ..}}")
-    parts: list[Check] = []
+    parts: list[Form] = []
     if isinstance(said, str) or any(key in said for key in PACKET_KEYS):
         parts.append(_packet(want, context))
     if isinstance(said, dict):
@@ -43,29 +68,30 @@ def output(want: Written, context: Context) -> Check:
             hint = f"give one of: {', '.join((*PACKET_KEYS, *OUTPUT_PARTS))}"
             raise SuiteError("this output says nothing that can be compared", hint)
 
-    def check(observation: Observation) -> Finding:
-        found = [part(observation) for part in parts]
+    def form(left: Left) -> Finding:
+        found = [part(left) for part in parts]
         broken = tuple(mismatch for finding in found for mismatch in finding.mismatches)
         held = ", ".join(finding.held for finding in found if finding.held)
         if not broken:
             return Finding("output", held)
         rows = tuple(row for finding in found for row in finding.rows)
-        return Finding("output", held, broken, rows, excerpt(want))
+        packet = next((finding.packet for finding in found if finding.packet), "")
+        return Finding("output", held, broken, rows, excerpt(want), packet=packet)
 
-    return check
+    return form
 
 
-def _packet(want: Written, context: Context) -> Check:
+def _packet(want: Written, context: Context) -> Form:
     """The packet is this one."""
     expected = _expected(want, context)
     if expected.metadata is not None and context.prog_type.ctx is not XDP_MD:
         where = want["metadata"].key_place() if "metadata" in want else want.place()
         raise SuiteError(f"{context.prog_type.name} has no metadata before its packet", "only xdp does", where)
-    return _same_as(expected, context)
+    return lambda left: _compared(expected, left, context)
 
 
-def _unchanged(_want: Written, context: Context) -> Check:
-    return _same_as(Pattern(context.packet, link=context.link), context)
+def _unchanged(_want: Written, context: Context) -> Form:
+    return lambda left: _compared(Pattern(left.packet, link=context.link, chain=context.chain), left, context)
 
 
 def _expected(want: Written, context: Context) -> Pattern:
@@ -79,26 +105,23 @@ def _expected(want: Written, context: Context) -> Pattern:
         raise sourced(error, want) from None
 
 
-def _same_as(expected: Pattern, context: Context) -> Check:
+def _compared(expected: Pattern, left: Left, context: Context) -> Finding:
     if context.prog_type.sees == "ip":
-        expected = _framed(expected, context)
+        expected = _framed(expected, left.packet, context)
+    data = left.data
+    metadata = _metadata_mismatch(expected, left.metadata)
+    if expected.matches(data) and not metadata:
+        return Finding("output", _held_length(len(data)))
+    compared = expected.compared(data)
+    from bpftest.packets import fields, headers  # only where something differs
 
-    def check(observation: Observation) -> Finding:
-        reply = reply_of(observation)
-        data = context.output(reply)
-        metadata = _metadata_mismatch(expected, reply, context)
-        if expected.matches(data) and not metadata:
-            return Finding("output", _held_length(len(data)))
-        compared = expected.compared(data)
-        from bpftest.packets import fields  # only where something differs
-
-        found = fields.differences(expected.value, compared, context.link, expected.mask)
-        mismatches = tuple(Mismatch(one.name, one.expected, one.actual, one.offset, one.derived) for one in found)
-        length = _length_mismatch(len(expected.value), len(compared), derived=bool(mismatches))
-        held = "" if length else _held_length(len(data))
-        return Finding("output", held, metadata + mismatches + length, _rows(expected, compared))
-
-    return check
+    chain = headers.chain(expected.chain or context.chain, context.scope.headers)
+    found = fields.differences(expected.value, compared, context.link, expected.mask, chain)
+    mismatches = tuple(Mismatch(one.name, one.expected, one.actual, one.offset, one.derived) for one in found)
+    length = _length_mismatch(len(expected.value), len(compared), derived=bool(mismatches))
+    held = "" if length else _held_length(len(data))
+    rows = _rows(expected, compared)
+    return Finding("output", held, metadata + mismatches + length, rows, packet=expected.value.hex())
 
 
 def _rows(expected: Pattern, compared: bytes) -> tuple[HexRow, ...]:
@@ -110,11 +133,8 @@ def _held_length(length: int) -> str:
     return f"length {length}"
 
 
-def _metadata_mismatch(expected: Pattern, reply: Reply, context: Context) -> tuple[Mismatch, ...]:
-    if expected.metadata is None:
-        return ()
-    actual = reply.data_out[: context.metadata_length(reply)]
-    if actual == expected.metadata:
+def _metadata_mismatch(expected: Pattern, actual: bytes | None) -> tuple[Mismatch, ...]:
+    if expected.metadata is None or actual is None or actual == expected.metadata:
         return ()
     return (Mismatch("metadata", expected.metadata.hex(" ") or "none", actual.hex(" ") or "none"),)
 
@@ -123,7 +143,7 @@ def _length_mismatch(expected: int, actual: int, *, derived: bool = False) -> tu
     return () if actual == expected else (Mismatch("length", str(expected), str(actual), derived=derived),)
 
 
-def _framed(expected: Pattern, context: Context) -> Pattern:
+def _framed(expected: Pattern, packet: bytes, context: Context) -> Pattern:
     """*expected* behind the Ethernet header of the case's packet, if that has one, or without any.
 
     The kernel does not give it back.
@@ -133,7 +153,7 @@ def _framed(expected: Pattern, context: Context) -> Pattern:
     if mask is not None:
         mask = framing.ip_part(mask, link)
     if context.link == "ethernet":
-        value = framing.with_ethernet(value, context.packet[: framing.ETHERNET_HEADER])
+        value = framing.with_ethernet(value, packet[: framing.ETHERNET_HEADER])
         mask = None if mask is None else b"\xff" * framing.ETHERNET_HEADER + mask
     return expected._replace(value=value, mask=mask)
 
@@ -145,43 +165,65 @@ def _link(expected: Pattern) -> str:
     return "ethernet" if expected.value[12:14] in (framing.IP4_TYPE, framing.IP6_TYPE) else "ip"
 
 
-def _fields(want: Written, context: Context) -> Check:
+def _fields(want: Written, context: Context) -> Form:
     from bpftest.packets.named import field_checks  # Scapy reads the packet, so it is imported
 
     try:
-        differences = field_checks(want.value)
+        differences = field_checks(want.value, context.scope)
     except SourceError as error:
         raise error.at(want[error.key].key_place() if error.key in want else want.place()) from None
 
-    def check(observation: Observation) -> Finding:
-        found = differences(context.output(reply_of(observation)), context.link)
+    def form(left: Left) -> Finding:
+        found = differences(left.data, context.link, context.chain)
         mismatches = tuple(Mismatch(one.name, one.expected, one.actual, one.offset, one.derived) for one in found)
         return Finding("output", "" if found else _counted(len(want.value), "field"), mismatches)
 
-    return check
+    return form
 
 
-def _length(want: Written, context: Context) -> Check:
+def _length(want: Written, _context: Context) -> Form:
     wanted = want.value
 
-    def check(observation: Observation) -> Finding:
-        actual = len(context.output(reply_of(observation)))
+    def form(left: Left) -> Finding:
+        actual = len(left.data)
         mismatches = _length_mismatch(wanted, actual)
         return Finding("output", "" if mismatches else _held_length(actual), mismatches)
 
-    return check
+    return form
 
 
-def _checksums(_want: Written, context: Context) -> Check:
-    def check(observation: Observation) -> Finding:
-        data = context.output(reply_of(observation))
-        found = checksums.checksums(data, context.link)
+def _checksums(_want: Written, context: Context) -> Form:
+    def form(left: Left) -> Finding:
+        found = checksums.checksums(left.data, context.link)
         if not found:  # a check that checks nothing must not pass
             return Finding("output", "", (Mismatch("checksums", "valid", "the packet has none"),))
         bad = tuple(Mismatch(one.name, one.expected, one.actual, one.offset) for one in found if not one.valid)
         return Finding("output", "" if bad else f"{_counted(len(found), 'checksum')} valid", bad)
 
-    return check
+    return form
+
+
+def _snapshot(want: Written, context: Context) -> Form:
+    """The packet is the one that the suite keeps under this name."""
+    snapshots, name = context.scope.snapshots, want.value
+    if snapshots is None:
+        raise SuiteError("there is no file to keep a snapshot in", "", want.place())
+    try:
+        snapshots.name(name)
+    except SuiteError as error:
+        raise SuiteError(str(error), error.hint, want.place()) from None  # it may be a line of the kept file
+
+    def form(left: Left) -> Finding:
+        from bpftest.packets.headers import chain
+
+        own = chain(context.chain, context.scope.headers)
+        expected = snapshots.expected(name, left.data, context.link, own)
+        if expected is None:
+            none = "none; bpftest run --update-snapshots keeps this one"
+            return Finding("output", "", (Mismatch(f"snapshot {name}", "a packet that is kept", none),))
+        return _compared(Pattern(expected, link=context.link, chain=context.chain), left, context)
+
+    return form
 
 
 def _counted(number: int, noun: str) -> str:
@@ -203,22 +245,24 @@ def _refuse_foreign(want: Written, context: Context) -> None:
         raise SuiteError(f"{prog_type.name} has no flow keys", "only flow_dissector has", want["flow_keys"].key_place())
 
 
-def _flow_keys(want: Written, _context: Context) -> Check:
-    """Members of struct bpf_flow_keys, in which data_out is."""
+def _flow_keys(want: Written, _context: Context) -> Form:
+    """Members of struct bpf_flow_keys, which comes back in place of a packet."""
     known = FLOW_KEYS.members
     for key in want:
         if key not in known:
             raise SuiteError(f"struct bpf_flow_keys has no '{key}'", suggestion(key, known), want[key].key_place())
     members = {key: known[key] for key in want}
-    return members_check(want, members, "output", lambda reply: reply.data_out, "flow_keys.")
+    check = members_check(want, members, "output", "flow_keys.")
+    return lambda left: check(left.data)
 
 
-OUTPUT_PARTS: Mapping[str, Callable[[Written, Context], Check]] = {
+OUTPUT_PARTS: Mapping[str, Callable[[Written, Context], Form]] = {
     "unchanged": _unchanged,
     "fields": _fields,
     "length": _length,
     "checksums": _checksums,
     "flow_keys": _flow_keys,
+    "snapshot": _snapshot,
 }
 
 

@@ -9,7 +9,7 @@ import ctypes
 import re
 import signal
 from contextlib import contextmanager
-from ctypes import CFUNCTYPE, POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import CFUNCTYPE, POINTER, c_bool, c_char_p, c_int, c_long, c_size_t, c_uint32, c_uint64, c_void_p
 from typing import TYPE_CHECKING
 
 from bpftest.errors import HostError
@@ -23,7 +23,15 @@ LIBBPF_WARN = 0  # enum libbpf_print_level
 class ObjectOpenOpts(ctypes.Structure):
     """The first fields of struct bpf_object_open_opts; libbpf reads `sz` and takes the rest as 0."""
 
-    _fields_ = (("sz", c_size_t), ("object_name", c_char_p))
+    _fields_ = (
+        ("sz", c_size_t),
+        ("object_name", c_char_p),
+        ("relaxed_maps", c_bool),
+        ("pin_root_path", c_char_p),
+        ("_unused", c_uint32),
+        ("kconfig", c_char_p),
+        ("btf_custom_path", c_char_p),
+    )
 
 
 class TestRunOpts(ctypes.Structure):
@@ -62,6 +70,28 @@ class ProgLoadOpts(ctypes.Structure):
         ("attach_btf_id", c_uint32),
         ("attach_prog_fd", c_uint32),
         ("attach_btf_obj_fd", c_uint32),
+        ("fd_array", c_void_p),
+        ("func_info", c_void_p),
+        ("func_info_cnt", c_uint32),
+        ("func_info_rec_size", c_uint32),  # bytes
+        ("line_info", c_void_p),
+        ("line_info_cnt", c_uint32),
+        ("line_info_rec_size", c_uint32),  # bytes
+    )
+
+
+PREPARE_LOAD = CFUNCTYPE(c_int, c_void_p, c_void_p, c_long)  # prog_prepare_load_fn: program, ProgLoadOpts, cookie
+
+
+class ProgHandlerOpts(ctypes.Structure):
+    """struct libbpf_prog_handler_opts (bpf/libbpf.h)."""
+
+    _fields_ = (
+        ("sz", c_size_t),
+        ("cookie", c_long),
+        ("prog_setup_fn", c_void_p),
+        ("prog_prepare_load_fn", PREPARE_LOAD),
+        ("prog_attach_fn", c_void_p),
     )
 
 
@@ -83,7 +113,36 @@ class ProgInfo(ctypes.Structure):
     )
 
 
+class MapInfo(ctypes.Structure):
+    """The first fields of struct bpf_map_info (linux/bpf.h)."""
+
+    _fields_ = (
+        ("type", c_uint32),
+        ("id", c_uint32),
+        ("key_size", c_uint32),
+        ("value_size", c_uint32),
+        ("max_entries", c_uint32),
+        ("map_flags", c_uint32),
+    )
+
+
+class MapCreateOpts(ctypes.Structure):
+    """struct bpf_map_create_opts (bpf/bpf.h) up to map_extra; libbpf takes the rest as 0."""
+
+    _fields_ = (
+        ("sz", c_size_t),
+        ("btf_fd", c_uint32),
+        ("btf_key_type_id", c_uint32),
+        ("btf_value_type_id", c_uint32),
+        ("btf_vmlinux_value_type_id", c_uint32),
+        ("inner_map_fd", c_uint32),
+        ("map_flags", c_uint32),
+        ("map_extra", c_uint64),
+    )
+
+
 _PRINT = CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
+PERF_EVENT = CFUNCTYPE(c_int, c_void_p, c_int, c_void_p)  # perf_buffer_event_fn: context, CPU, perf_event_header
 _OBJECT = _PROGRAM = _MAP = c_void_p
 
 _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
@@ -96,15 +155,24 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "bpf_object__next_program": (_PROGRAM, (_OBJECT, _PROGRAM)),
     "bpf_object__next_map": (_MAP, (_OBJECT, _MAP)),
     "bpf_program__name": (c_char_p, (_PROGRAM,)),
+    "bpf_program__section_name": (c_char_p, (_PROGRAM,)),
     "bpf_program__fd": (c_int, (_PROGRAM,)),
     "bpf_program__set_autoload": (c_int, (_PROGRAM, c_bool)),
     "bpf_program__set_type": (c_int, (_PROGRAM, c_int)),
     "bpf_program__set_expected_attach_type": (c_int, (_PROGRAM, c_int)),
+    "bpf_program__expected_attach_type": (c_int, (_PROGRAM,)),
+    "bpf_program__insns": (c_void_p, (_PROGRAM,)),
+    "bpf_program__insn_cnt": (c_size_t, (_PROGRAM,)),
+    "bpf_program__set_insns": (c_int, (_PROGRAM, c_char_p, c_size_t)),
+    "libbpf_register_prog_handler": (c_int, (c_char_p, c_int, c_int, POINTER(ProgHandlerOpts))),
+    "libbpf_unregister_prog_handler": (c_int, (c_int,)),
     "bpf_program__flags": (c_uint32, (_PROGRAM,)),
     "bpf_program__set_flags": (c_int, (_PROGRAM, c_uint32)),
     "bpf_program__set_log_level": (c_int, (_PROGRAM, c_uint32)),
     "bpf_program__set_log_buf": (c_int, (_PROGRAM, c_void_p, c_size_t)),
     "bpf_program__attach": (c_void_p, (_PROGRAM,)),
+    "bpf_program__attach_xdp": (c_void_p, (_PROGRAM, c_int)),
+    "bpf_program__type": (c_int, (_PROGRAM,)),
     "bpf_link__destroy": (c_int, (c_void_p,)),
     "bpf_object__find_map_by_name": (_MAP, (_OBJECT, c_char_p)),
     "bpf_map__fd": (c_int, (_MAP,)),
@@ -125,12 +193,35 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "bpf_map__set_type": (c_int, (_MAP, c_int)),
     "bpf_map__set_autocreate": (c_int, (_MAP, c_bool)),
     "bpf_map__set_pin_path": (c_int, (_MAP, c_char_p)),
-    "bpf_obj_get_info_by_fd": (c_int, (c_int, POINTER(ProgInfo), POINTER(c_uint32))),
+    "bpf_enable_stats": (c_int, (c_int,)),
+    "bpf_map_create": (c_int, (c_int, c_char_p, c_uint32, c_uint32, c_uint32, c_void_p)),
+    "bpf_obj_get_info_by_fd": (c_int, (c_int, c_void_p, POINTER(c_uint32))),
+    "bpf_map__set_max_entries": (c_int, (_MAP, c_uint32)),
+    "bpf_map__inner_map": (_MAP, (_MAP,)),
+    "bpf_map__set_inner_map_fd": (c_int, (_MAP, c_int)),
+    "bpf_map__map_extra": (c_uint64, (_MAP,)),
+    "bpf_map__btf_key_type_id": (c_uint32, (_MAP,)),
+    "bpf_map__btf_value_type_id": (c_uint32, (_MAP,)),
+    "bpf_object__btf_fd": (c_int, (_OBJECT,)),
+    "bpf_map_get_fd_by_id": (c_int, (c_uint32,)),
+    "bpf_map_lookup_and_delete_elem": (c_int, (c_int, c_char_p, c_void_p)),
+    "bpf_map_lookup_batch": (c_int, (c_int, c_void_p, c_void_p, c_void_p, c_void_p, POINTER(c_uint32), c_void_p)),
+    "bpf_map_lookup_and_delete_batch": (
+        c_int,
+        (c_int, c_void_p, c_void_p, c_void_p, c_void_p, POINTER(c_uint32), c_void_p),
+    ),
+    "bpf_map_update_batch": (c_int, (c_int, c_char_p, c_char_p, POINTER(c_uint32), c_void_p)),
+    "bpf_map_delete_batch": (c_int, (c_int, c_char_p, POINTER(c_uint32), c_void_p)),
     "bpf_prog_test_run_opts": (c_int, (c_int, POINTER(TestRunOpts))),
     "btf__load_vmlinux_btf": (c_void_p, ()),
     "btf__load_module_btf": (c_void_p, (c_char_p, c_void_p)),
     "btf__find_by_name_kind": (c_int, (c_void_p, c_char_p, c_uint32)),
     "btf__free": (None, (c_void_p,)),
+    "perf_buffer__new_raw": (c_void_p, (c_int, c_size_t, c_char_p, PERF_EVENT, c_void_p, c_void_p)),
+    "perf_buffer__consume": (c_int, (c_void_p,)),
+    "perf_buffer__buffer_cnt": (c_size_t, (c_void_p,)),
+    "perf_buffer__buffer_fd": (c_int, (c_void_p, c_size_t)),
+    "perf_buffer__free": (None, (c_void_p,)),
     "bpf_prog_load": (c_int, (c_int, c_char_p, c_char_p, c_void_p, c_size_t, c_void_p)),
 }
 
@@ -190,6 +281,7 @@ _libc.vasprintf.argtypes = (POINTER(c_char_p), c_char_p, c_void_p)
 _libc.free.argtypes = (c_char_p,)
 _libc.free.restype = None
 _libc.unshare.argtypes = (c_int,)
+_libc.setns.argtypes = (c_int, c_int)
 
 
 _COLLECT = _PRINT(_collect)  # libbpf keeps a pointer to it, so it must live as long as the process
@@ -231,3 +323,8 @@ def error_text(number: int) -> str:
 def unshare(flags: int) -> int:
     """Moves this process into new namespaces, those of the CLONE_NEW* *flags*: 0, or the errno."""
     return 0 if _libc.unshare(flags) == 0 else ctypes.get_errno()
+
+
+def setns(namespace: int, kind: int) -> int:
+    """Moves this process into the namespace with that descriptor, a CLONE_NEW* of *kind*: 0, or the errno."""
+    return 0 if _libc.setns(namespace, kind) == 0 else ctypes.get_errno()

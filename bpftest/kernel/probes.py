@@ -12,7 +12,7 @@ import os
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from bpftest.kernel import libbpf
+from bpftest.kernel import libbpf, streams, syscalls
 from bpftest.kernel.door import Reply, Request
 from bpftest.kernel.run import exchange
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ENOTSUPP = 524  # include/linux/errno.h
 BTF_KIND_STRUCT, BTF_KIND_FUNC = 4, 12  # linux/btf.h
 XDP, SCHED_CLS = 6, 3  # enum bpf_prog_type
+BPF_LINK_CREATE, BPF_TCX_INGRESS = 28, 46  # enum bpf_cmd, enum bpf_attach_type
 ETHERNET_FRAME = bytes(12) + b"\x90\x00" + bytes(50)  # an EtherType without an IP header behind it
 IPV4_PACKET = bytes.fromhex("4500001400000000401100007f0000017f000001")
 
@@ -161,6 +162,20 @@ def _live_frames() -> bool:
     return reply.errno == 0 and reply.retval == 0
 
 
+def _tcx() -> bool:
+    # An interface is looked for where the kernel knows BPF_TCX_INGRESS; there is none of this number.
+    program_fd, failed = _load(SCHED_CLS, _returning(0))
+    if failed:
+        return False
+    try:
+        syscalls.bpf(BPF_LINK_CREATE, struct.pack("=4I16x", program_fd, 0x7FFFFFFF, BPF_TCX_INGRESS, 0))
+    except OSError as error:
+        return error.errno == errno.ENODEV
+    finally:
+        os.close(program_fd)
+    return True
+
+
 class Feature(NamedTuple):
     """Something that some kernels can and others cannot."""
 
@@ -176,6 +191,8 @@ FEATURES: dict[str, Feature] = {
     "xdp_partial_linear": Feature("xdp_md.data_end may leave the rest to fragments", "6.18", _xdp_partial_linear),
     "checksum_complete": Feature("skb runs take BPF_F_TEST_SKB_CHECKSUM_COMPLETE", "6.11", _checksum_complete),
     "live_frames": Feature("XDP runs take BPF_F_TEST_XDP_LIVE_FRAMES", "5.18", _live_frames),
+    "tcx_link": Feature("sched_cls programs are attached by links: tcx_ingress, tcx_egress", "6.6", _tcx),
+    "bpf_streams": Feature("programs have a stdout and a stderr", "6.17", streams.there),
 }
 KFUNC = "kfunc:"  # before the name of a kernel function, which is then the feature
 

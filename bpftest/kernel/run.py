@@ -55,7 +55,7 @@ class Exchange:
         if request.cpu is None:
             failed = self._timed(program_fd, request.timeout_s)
         else:
-            with _pinned(request.cpu):
+            with pinned(request.cpu):
                 failed = self._timed(program_fd, request.timeout_s)
         return self._reply(failed, request)
 
@@ -66,7 +66,9 @@ class Exchange:
         else:
             self._data_in = _filled(self._data_in, request.data_in)
             opts.data_in, opts.data_size_in = ctypes.addressof(self._data_in), len(request.data_in)
-            opts.data_out, opts.data_size_out = ctypes.addressof(self._data_out), DATA_SIZE
+            # Frames that go on their way do not come back (bpf_prog_test_run_xdp refuses room for them).
+            room = 0 if request.live else DATA_SIZE
+            opts.data_out, opts.data_size_out = ctypes.addressof(self._data_out) if room else None, room
         if request.ctx_in is None:
             opts.ctx_in, opts.ctx_size_in = None, 0
         else:
@@ -76,6 +78,7 @@ class Exchange:
         opts.ctx_size_out = request.ctx_size_out
         opts.retval = opts.duration = 0
         opts.repeat, opts.flags, opts.cpu = request.repeat, request.flags, request.run_on_cpu
+        opts.batch_size = request.live.batch_size if request.live else 0
         if request.state is not None:
             ctypes.memmove(self._state, request.state, len(request.state))
             ctypes.memmove(self._ctx_in, ctypes.addressof(self._state).to_bytes(8, sys.byteorder), 8)
@@ -117,7 +120,7 @@ def _filled(buffer: Buffer, content: bytes) -> Buffer:
     return buffer
 
 
-class _pinned:  # noqa: N801 - reads as a word: with _pinned(cpu)
+class pinned:  # noqa: N801 - reads as a word: with pinned(cpu)
     """This thread runs on one CPU only, as long as the block lasts."""
 
     def __init__(self, cpu: int) -> None:

@@ -4,68 +4,122 @@ from __future__ import annotations
 
 import errno
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from bpftest.errors import ProgramError
-from bpftest.kernel import libbpf
-from bpftest.kernel.objects import load, sound
+from bpftest.kernel import dispatcher, libbpf
+from bpftest.kernel.door import Network
+from bpftest.kernel.loading import load
+from bpftest.kernel.objects import sound
 from bpftest.kernel.run import exchange
 
 if TYPE_CHECKING:
-    from bpftest.kernel.door import Loading, Reply, Request
+    from bpftest.kernel.door import Loading, LoadReport, Reply, Request, Socket
+    from bpftest.kernel.network import Namespace
     from bpftest.kernel.reset import First
+    from bpftest.kernel.sockets import Sockets
+
+PROG_TYPE_CGROUP_SKB = 8  # enum bpf_prog_type
+OWN = Network()  # bpftest's own namespace, where a case has no other
 
 
 class Session:
-    """A loaded program.
+    """A loaded program and those that are loaded with it.
 
-    `run` gives every call the object's initial state: an object without maps that a run could change is loaded once;
-    one whose maps hold nothing but bytes gets these again; any other is loaded again.
+    Each case has the object's initial state: an object without maps that a run could change is loaded once; one whose
+    maps hold nothing but bytes gets these again; any other is loaded again.
     """
 
     def __init__(self, loading: Loading) -> None:
         self._loading = loading
-        self._content = sound(loading.path)  # kept: a build may replace the file between two runs
+        self._content = sound(loading.path)  # kept: a build may replace the file between two cases
         self._loaded = load(loading, self._content)
         self._first: First | None = None  # what the maps held when the object had just been loaded
         self._used = False
+        self._sockets: Sockets | None = None  # those of the case
+        self._namespace: Namespace | None = None  # that of the case, if it has one of its own
         self.report = self._loaded.report
 
+    def report_of(self, program: str) -> LoadReport:
+        """What the kernel said of one of the programs that are loaded."""
+        return self._loaded.reports.get(program, self.report)
+
+    def begin(self, sockets: tuple[Socket, ...] = (), network: Network = OWN) -> None:
+        """Begins a case: the object has its initial state, the process is in the namespace, and *sockets* are open.
+
+        Not where the report has an errno. Raises RunError for an interface, a route or a socket that cannot be had,
+        HostError where there are no interfaces, ProgramError where the object cannot be loaded again.
+        """
+        dispatcher.release(but=self._loaded)  # what a case of another session has left attached is in nobody's way
+        if self._loaded.stateful:
+            self._prepare()
+        self._used = True
+        try:
+            self._surround(sockets, network)
+        except BaseException:
+            self.end()
+            raise
+
+    def _surround(self, sockets: tuple[Socket, ...], network: Network) -> None:
+        with ExitStack() as among:
+            if network != OWN:
+                from bpftest.kernel.network import Namespace  # only for suites with interfaces
+
+                self._namespace = Namespace(network)
+                if _sees_sockets(self._loading):
+                    among.enter_context(self._namespace.in_cgroup())
+            if sockets:
+                from bpftest.kernel.sockets import Sockets  # only for suites with sockets
+
+                self._sockets = Sockets(sockets)
+
     def run(self, request: Request) -> Reply:
-        """One BPF_PROG_RUN from the initial state. Must not be called when the report has an errno."""
-        deadline = time.monotonic() + request.timeout_s
-        while True:
-            if self._loaded.stateful:
-                self._prepare()
-            self._used = True
+        """One BPF_PROG_RUN, in the state that the one before it in this case has left. Raises RunError, ObjectError."""
+        ends = time.monotonic() + request.timeout_s
+        reply = self._run(request)
+        if reply.errno == errno.EINVAL and request.ctx_spare and _takes_no_ctx():
+            request = request._replace(ctx_in=None, ctx_size_out=0, ctx_spare=False)
             reply = self._run(request)
-            if reply.errno == errno.EINVAL and request.ctx_spare and _takes_no_ctx():
-                request = request._replace(ctx_in=None, ctx_size_out=0, ctx_spare=False)
-                reply = self._run(request)
-            # A signal that is not the timeout (a resized terminal, a child's end) must not decide over a case.
-            if reply.errno != errno.EINTR or reply.timed_out:
-                return reply
-            request = request._replace(timeout_s=deadline - time.monotonic())
+        if request.benchmark is None or reply.errno:
+            return reply
+        from bpftest.kernel.benchmark import measured  # only for suites that measure
+
+        program = request.program or self._loading.program
+        return measured(self._loaded, program, request, request.benchmark, reply, ends)
+
+    def end(self) -> None:
+        """Ends a case: its sockets are closed, and its namespace is left."""
+        if self._sockets is not None:
+            self._sockets.close()
+            self._sockets = None
+        if self._namespace is not None:
+            self._namespace.close()
+            self._namespace = None
 
     def _prepare(self) -> None:
         """Makes sure that the maps hold what they held when the object had just been loaded."""
-        if self._loading.plain and self._first is None:
+        if self._first is not None and self._first.can_restore():
+            self._first.restore()
+            return
+        if self._used:
+            self._load_again()
+        if self._loading.plain:
             from bpftest.kernel.reset import First
 
             self._first = First(self._loaded)
-        if not self._used:
-            return
-        if self._first is not None and self._first.whole:
-            self._first.restore()
-        else:
-            self._load_again()
 
     def _run(self, request: Request) -> Reply:
-        if not any(request.setup):
-            return exchange().run(self._loaded.program_fd, request)
-        from bpftest.kernel.contents import run_in_state  # only for suites with maps, globals or sockets
+        loaded = self._loaded
+        if request.repeat > 1 and not request.flags:  # these may be about frames on `lo`
+            dispatcher.keep(loaded, request.program or self._loading.program)
+        loading = self._loading
+        state = self._sockets or request.live or any(request.setup) or loading.prints or loading.streams
+        if not state:
+            return exchange().run(loaded.descriptor(request.program) if request.program else loaded.program_fd, request)
+        from bpftest.kernel.state import run_in_state  # only for suites with state
 
-        return run_in_state(self._loaded, request)
+        return run_in_state(loading, loaded, self._sockets, self._namespace, request)
 
     def _load_again(self) -> None:
         self._loaded.close()
@@ -78,8 +132,14 @@ class Session:
             )
 
     def close(self) -> None:
-        """Gives program and maps back to the kernel."""
+        """Gives programs and maps back to the kernel."""
+        self.end()
         self._loaded.close()
+
+
+def _sees_sockets(loading: Loading) -> bool:
+    """Whether a program sees the packets of sockets by their cgroup."""
+    return PROG_TYPE_CGROUP_SKB in (loading.prog_type, *(one.prog_type for one in loading.also))
 
 
 def _takes_no_ctx() -> bool:

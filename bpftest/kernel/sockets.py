@@ -2,44 +2,39 @@
 
 from __future__ import annotations
 
-import fcntl
 import socket
 import struct
 from typing import TYPE_CHECKING
 
 from bpftest.errors import RunError
+from bpftest.kernel.interfaces import bring_up
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from bpftest.kernel.door import Socket
+    from bpftest.kernel.xdp_socket import XdpSocket
 
 SO_COOKIE = 57  # asm-generic/socket.h
 IP_FREEBIND, IPV6_FREEBIND = 15, 78  # linux/in.h, linux/in6.h: an address may be bound that the namespace has not
-SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1  # linux/sockios.h, linux/if.h
+SO_RCVBUFFORCE = 33  # asm-generic/socket.h
+BUFFER = 64 * 1024 * 1024  # bytes of datagrams: of a live run 4,096 come before they are read, each in a page
 
 
 class Sockets:
-    """Open sockets by name, as long as the block lasts."""
+    """Open sockets, by name."""
 
     def __init__(self, wanted: tuple[Socket, ...]) -> None:
-        self._wanted = wanted
-        self._open: dict[str, socket.socket] = {}
-
-    def __enter__(self) -> Sockets:  # noqa: PYI034 - Self is typing's from Python 3.11 on
+        """Opens them. Raises RunError, and leaves none open then."""
+        self._open: dict[str, socket.socket | XdpSocket] = {}
         try:
-            if self._wanted:
-                _bring_lo_up()
-            for one in self._wanted:
-                self._open[one.name] = _opened(one)
+            bring_up("lo")
+            for one in wanted:
+                self._open[one.name] = _xdp(one) if one.kind == "xdp" else _opened(one)
         except BaseException:
-            self.__exit__(None, None, None)
+            self.close()
             raise
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Closes all of them."""
         for one in self._open.values():
             one.close()
 
@@ -47,12 +42,23 @@ class Sockets:
         """The file descriptor of the socket *name*."""
         return self._open[name].fileno()
 
+    def socket(self, name: str) -> socket.socket | XdpSocket:
+        """The socket *name* itself."""
+        return self._open[name]
+
     def cookies(self) -> tuple[tuple[str, int], ...]:
         """(name, SO_COOKIE) of each."""
         return tuple(
             (name, struct.unpack("=Q", one.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8))[0])
             for name, one in self._open.items()
+            if isinstance(one, socket.socket)
         )
+
+
+def _xdp(wanted: Socket) -> XdpSocket:
+    from bpftest.kernel.xdp_socket import XdpSocket  # only for suites with one
+
+    return XdpSocket(wanted)
 
 
 def _opened(wanted: Socket) -> socket.socket:
@@ -68,17 +74,10 @@ def _opened(wanted: Socket) -> socket.socket:
         made.bind((wanted.address, wanted.port))
         if kind == socket.SOCK_STREAM:
             made.listen()
+        else:
+            made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER // 2)  # the kernel doubles it
     except OSError as error:
         made.close()
         where = f"{wanted.address} port {wanted.port}"
         raise RunError(f"socket '{wanted.name}': {wanted.kind} at {where}: {error.strerror}") from None
     return made
-
-
-def _bring_lo_up() -> None:
-    """A new namespace has its loopback interface down, and with it 127.0.0.1 and ::1 are missing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        asked = fcntl.ioctl(control, SIOCGIFFLAGS, struct.pack("16sh22x", b"lo", 0))
-        flags = struct.unpack_from("16sh", asked)[1]
-        if not flags & IFF_UP:
-            fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", flags | IFF_UP))

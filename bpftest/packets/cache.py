@@ -12,7 +12,7 @@ LINKS = ("", "ethernet", "ip")
 class Cache:
     """The cache file of one suite; a damaged or unwritable one is the same as an empty one.
 
-    The file holds the version of all that makes the bytes, and by key "link hex".
+    The file holds the version of all that makes the bytes, and by key "link/chain hex".
     """
 
     def __init__(self, path: str) -> None:
@@ -21,14 +21,15 @@ class Cache:
         self._used: dict[str, str] = {}
         self._is_new = False
 
-    def get(self, key: str) -> tuple[bytes, str] | None:
-        """(bytes, link) as they were put under *key*, or None."""
+    def get(self, key: str) -> tuple[bytes, str, tuple[str, ...]] | None:
+        """(bytes, link, chain) as they were put under *key*, or None."""
         if self._known is None:
             self._known = _read(self.path)
         entry = self._known.get(key)
         if not isinstance(entry, str):
             return None
-        link, _, digits = entry.partition(" ")
+        start, _, digits = entry.partition(" ")
+        link, *chain = start.split("/")
         try:
             data = bytes.fromhex(digits)
         except ValueError:
@@ -36,11 +37,11 @@ class Cache:
         if link not in LINKS:
             return None
         self._used[key] = entry
-        return data, link
+        return data, link, tuple(chain)
 
-    def put(self, key: str, data: bytes, link: str = "") -> None:
-        """Keep *data* and *link* under *key*."""
-        self._used[key] = f"{link} {data.hex()}"
+    def put(self, key: str, data: bytes, link: str = "", chain: tuple[str, ...] = ()) -> None:
+        """Keep *data*, *link* and *chain* under *key*."""
+        self._used[key] = f"{'/'.join((link, *chain))} {data.hex()}"
         if self._known is not None:
             self._known[key] = self._used[key]
         self._is_new = True

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpftest.packets import layers
 from bpftest.packets.framing import link_of
+from bpftest.packets.headers import is_declared
 from bpftest.packets.sealed import replaced, sealed
 from bpftest.packets.shapes import may_end
 
@@ -54,14 +56,14 @@ def split(name: str) -> tuple[str, int]:
     return word, int(nth.rstrip("]") or 1)
 
 
-def headers(data: bytes, link: str = "") -> tuple[Header, ...]:
+def headers(data: bytes, link: str = "", chain: Sequence[type[Layer]] = ()) -> tuple[Header, ...]:
     """The headers of the packet, in order; what holds others comes before them. Never raises.
 
-    *link*: as in sources.Packet. What Scapy cannot read is one header Raw.
+    *link*: as in sources.Packet. *chain*: as in `dissected`. What Scapy cannot read is one header Raw.
     """
     layers.load_all()
     with reading():
-        packet = dissected(data, link)
+        packet = dissected(data, link, chain)
         found: list[_Found] = []
         with suppress(Exception):  # Scapy read it once, and may stumble the second time: then the rest is Raw
             found.extend(_chain(data, packet, 0))
@@ -121,8 +123,12 @@ def _can_be_dns(message: bytes) -> bool:
     return (message[2] >> 3) & 15 <= 6 and not message[3] & 0x40 and 5 * records <= len(message) - 12
 
 
-def dissected(data: bytes, link: str = "") -> Layer:
-    """Scapy's packet of *data*; Raw if nothing else fits."""
+def dissected(data: bytes, link: str = "", chain: Sequence[type[Layer]] = ()) -> Layer:
+    """Scapy's packet of *data*; Raw if nothing else fits.
+
+    *chain*: the layers of a packet like it, some of which the suite declares. Scapy cannot know where these stand, nor
+    what follows them: there the packet is read as the chain says, for as long as its headers are those of the chain.
+    """
     kind = link or link_of(data)
     name = "Raw"
     if kind == "ethernet":
@@ -131,8 +137,31 @@ def dissected(data: bytes, link: str = "") -> Layer:
         name = {4: "IP", 6: "IPv6"}.get(data[0] >> 4, "Raw")
     if data and name != "Raw":
         with suppress(Exception):  # too short, or whatever a dissector stumbles over
-            return layers.layer(name)(data)
+            return _along(layers.layer(name)(data), chain)
+    if chain and chain[0] and is_declared(chain[0]):
+        with suppress(Exception):
+            return _along(chain[0](data), chain)
     return _raw(data)
+
+
+def _along(packet: Layer, chain: Sequence[type[Layer]]) -> Layer:
+    """*packet*, read again behind a declared header of *chain*, and where one follows."""
+    if chain and type(packet).__name__ in layers.ETHERNET and chain[0].__name__ not in layers.ETHERNET:
+        chain = (type(packet), *chain)  # the packet that the chain is of has no Ethernet header, and this one has
+    lower = packet
+    for here, above in pairwise(chain):
+        content = getattr(lower.payload, "original", b"")
+        if type(lower) is not here or not content:
+            break
+        if is_declared(here) or is_declared(above):
+            with suppress(Exception):  # too short for the header: it stays Raw
+                upper, last = above(content), lower.payload.lastlayer()
+                lower.remove_payload()
+                lower.add_payload(upper)
+                if type(last).__name__ == "Padding":
+                    lower.add_payload(last)
+        lower = lower.payload
+    return packet
 
 
 def _raw(data: bytes) -> Layer:

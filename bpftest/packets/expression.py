@@ -58,8 +58,11 @@ REFUSED: dict[type[ast.AST], str] = {
 CALLS = "only layers, bytes(), raw() and bytes.fromhex() can be called"
 
 
-def built(text: str, scope: Scope) -> tuple[bytes, str]:
-    """(bytes, link) of the expression *text*. Raises SuiteError with a span inside *text*."""
+def built(text: str, scope: Scope) -> tuple[bytes, str, tuple[str, ...]]:
+    """(bytes, link, chain) of the expression *text*, as sources.Packet has them.
+
+    Raises SuiteError with a span inside *text*.
+    """
     tree = parsed(text)
     _load(tree, scope)
     with sealed() as warned:
@@ -68,7 +71,8 @@ def built(text: str, scope: Scope) -> tuple[bytes, str]:
         data = expression.data(tree, made)
     if warned:
         raise SuiteError(f"Scapy warns: {warned[0]}", span=span(text, tree))
-    return data, layers.link(type(made).__name__)
+    chain = tuple(type(one).__name__ for one in made.iterpayloads()) if scope.headers and is_layer(made) else ()
+    return data, layers.link(type(made).__name__), chain if scope.headers.keys() & set(chain) else ()
 
 
 def _load(tree: ast.expr, scope: Scope) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bpftest.packets import layers
 from bpftest.packets.dissection import Field, Header, dissected, headers, path, reading, split, stack
 from bpftest.packets.shapes import is_conditional, shape
 from bpftest.packets.shown import bytes_shown, shown
+
+if TYPE_CHECKING:
+    from scapy.packet import Packet as Layer
 
 
 class FieldDifference(NamedTuple):
@@ -22,21 +25,25 @@ class FieldDifference(NamedTuple):
 
 
 def differences(
-    expected: bytes, actual: bytes, link: str = "", mask: bytes | None = None
+    expected: bytes,
+    actual: bytes,
+    link: str = "",
+    mask: bytes | None = None,
+    chain: Sequence[type[Layer]] = (),
 ) -> tuple[FieldDifference, ...]:
     """What differs between the packets, field by field; derived fields last. Empty if nothing that counts does.
 
-    *link*: first header of both, as in sources.Packet. *mask*: as in patterns.Pattern. Offsets are those of
-    the expected packet. Never raises, whatever the bytes are.
+    *link*: first header of both, as in sources.Packet. *mask*: as in patterns.Pattern. *chain*: as in
+    dissection.dissected. Offsets are those of the expected packet. Never raises, whatever the bytes are.
     """
     expected = _filled(expected, actual, mask)
     if expected == actual:
         return ()
-    sides = headers(expected, link), headers(actual, link)
+    sides = headers(expected, link, chain), headers(actual, link, chain)
     found = [*_layers(*sides), *_fields(*sides, expected, actual)]
     if not found:
         return _bytes(expected, actual)
-    return _derived_last(found, expected, actual, link)
+    return _derived_last(found, expected, actual, link, chain)
 
 
 def _filled(expected: bytes, actual: bytes, mask: bytes | None) -> bytes:
@@ -138,21 +145,21 @@ def _bytes(expected: bytes, actual: bytes) -> tuple[FieldDifference, ...]:
 
 
 def _derived_last(
-    found: Sequence[FieldDifference], expected: bytes, actual: bytes, link: str
+    found: Sequence[FieldDifference], expected: bytes, actual: bytes, link: str, chain: Sequence[type[Layer]]
 ) -> tuple[FieldDifference, ...]:
     """The differences, those that only follow from others marked and at the end."""
-    follows = [one for one in found if all(_is_computed(one.name, side, link) for side in (expected, actual))]
+    follows = [one for one in found if all(_is_computed(one.name, side, link, chain) for side in (expected, actual))]
     return (*(one for one in found if one not in follows), *(one._replace(derived=True) for one in follows))
 
 
-def _is_computed(name: str, data: bytes, link: str) -> bool:
+def _is_computed(name: str, data: bytes, link: str, chain: Sequence[type[Layer]]) -> bool:
     """Whether the field *name* of the packet is what Scapy would compute: a right checksum or length."""
     header, _, field = name.partition(".")
     word, nth = split(header)
     if word not in layers.LAYERS or field not in shape(layers.layer(word)).computed:
         return False
     with reading():
-        packet = dissected(data, link)
+        packet = dissected(data, link, chain)
         layer = packet.getlayer(layers.layer(word), nth)
         if layer is None or not isinstance(layer.fields.get(field), int):
             return False

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bpftest.errors import SuiteError
-from bpftest.packets.layers import LAYERS, load
+from bpftest.packets.layers import LAYERS, layer, load
 
 if TYPE_CHECKING:
     from scapy.packet import Packet as Layer
@@ -30,6 +30,22 @@ def header(name: str, fields: Sequence[Mapping[str, Any]]) -> type[Layer]:
         make: Any = type(Packet)
         _made[key] = make(name, (Packet,), described)
     return _made[key]
+
+
+def declared(headers: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, type[Layer]]:
+    """The layers that a suite declares, by name. Raises SuiteError."""
+    return {name: header(name, fields) for name, fields in headers.items()}
+
+
+def chain(names: Sequence[str], headers: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[type[Layer], ...]:
+    """The layers with *names*, of which the suite declares some in *headers*. Raises SuiteError."""
+    own = declared(headers) if names else {}
+    return tuple(own.get(name) or layer(name) for name in names)
+
+
+def is_declared(kind: type[Layer]) -> bool:
+    """Whether the layer is one that a suite declares."""
+    return kind.__module__ == __name__
 
 
 def _check(name: str, fields: Sequence[Mapping[str, Any]]) -> None:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpftest.errors import SuiteError
 from bpftest.packets import layers
 from bpftest.packets.dissection import Field, Header, headers, path
 from bpftest.packets.fields import FieldDifference
+from bpftest.packets.headers import chain, declared
 from bpftest.packets.shapes import shape
 from bpftest.packets.shown import shown
 from bpftest.packets.sources import SourceError, hex_bytes
 from bpftest.wording import meant
 
-FieldChecks = Callable[[bytes, str], tuple[FieldDifference, ...]]  # of (data, link as in sources.Packet)
+if TYPE_CHECKING:
+    from scapy.packet import Packet as Layer
+
+    from bpftest.packets.sources import Packet, Scope
+
+# Of (data, link, chain), the last two as in sources.Packet.
+FieldChecks = Callable[[bytes, str, Sequence[str]], tuple[FieldDifference, ...]]
 
 NAME = re.compile(r"([A-Za-z]\w*)(\[([1-9]\d?)\])?(?:\.(\w+))?")
 
@@ -28,16 +35,17 @@ class _Name(NamedTuple):
     field: str  # "ttl", "" for the whole header
 
 
-def field_checks(fields: Mapping[str, Any]) -> FieldChecks:
+def field_checks(fields: Mapping[str, Any], scope: Scope) -> FieldChecks:
     """What compares the named *fields* ({"IP.ttl": 63, "IP[2].dst": "10.0.0.1"}) with a packet's.
 
     Values are written as in an expression; {"hex": ".."} for bytes that are not text. Raises SourceError with the
     name as its key, for names and values that Scapy does not know.
     """
-    wanted = [(name, _wanted(name, value), value) for name, value in fields.items()]
+    own = declared(scope.headers)
+    wanted = [(name, _wanted(name, value, own), value) for name, value in fields.items()]
 
-    def check(data: bytes, link: str) -> tuple[FieldDifference, ...]:
-        found = headers(data, link)
+    def check(data: bytes, link: str, names: Sequence[str]) -> tuple[FieldDifference, ...]:
+        found = headers(data, link, chain(names, scope.headers))
         by_name = {one.name: one for one in found}
         differences = []
         for text, (name, value), written in wanted:
@@ -57,18 +65,18 @@ def field_checks(fields: Mapping[str, Any]) -> FieldChecks:
     return check
 
 
-def _wanted(text: str, written: Any) -> tuple[_Name, Any]:
-    """(name, value for Scapy's field). Raises SourceError."""
+def _wanted(text: str, written: Any, own: Mapping[str, type[Layer]]) -> tuple[_Name, Any]:
+    """(name, value for Scapy's field). *own*: the layers that the suite declares. Raises SourceError."""
     try:
-        name = _parsed(text)
-        return name, _value(name, written)
+        name = _parsed(text, own)
+        return name, _value(name, written, own)
     except SuiteError as error:
         raise SourceError(error.what, error.hint, key=text) from error
 
 
-def _value(name: _Name, written: Any) -> Any:
+def _value(name: _Name, written: Any, own: Mapping[str, type[Layer]]) -> Any:
     """The value for Scapy's field *name*. Raises SuiteError."""
-    accepts = shape(layers.layer(name.word)).accepts
+    accepts = shape(own.get(name.word) or layers.layer(name.word)).accepts
     if not name.field:
         raise SuiteError(f"{name.header} is a header, not a field", f"its fields: {', '.join(accepts)}")
     if isinstance(written, dict):
@@ -80,16 +88,16 @@ def _value(name: _Name, written: Any) -> Any:
     return accepts[name.field](written)
 
 
-def _parsed(text: str) -> _Name:
-    """The name, if Scapy knows it. Raises SuiteError."""
+def _parsed(text: str, own: Mapping[str, type[Layer]]) -> _Name:
+    """The name, if Scapy knows it or the suite declares it. Raises SuiteError."""
     match = NAME.fullmatch(text)
     if not match:
         raise SuiteError(f"'{text}' is not the name of a field", "such as IP.ttl, IP[2].ttl for the second IP header")
     word, _, nth, field = match.groups()
-    if word not in layers.LAYERS:
-        close = meant(word, layers.LAYERS)
+    if word not in layers.LAYERS and word not in own:
+        close = meant(word, (*own, *layers.LAYERS))
         raise SuiteError(f"there is no layer {word}", f"did you mean {close}?" if close else "")
-    accepts = shape(layers.layer(word)).accepts
+    accepts = shape(own.get(word) or layers.layer(word)).accepts
     if field is not None and field not in accepts:
         close = meant(field, accepts)
         raise SuiteError(
@@ -118,17 +126,18 @@ def _as_shown(header: Header, field: Field, value: Any, written: Any) -> str:
         return str(written)
 
 
-def mask_without(names: Sequence[str], data: bytes, link: str) -> bytes:
-    """A mask as long as *data* in which the bits of the fields or headers *names* are 0, all others 1.
+def mask_without(names: Sequence[str], made: Packet, scope: Scope) -> bytes:
+    """A mask as long as the packet in which the bits of the fields or headers *names* are 0, all others 1.
 
-    Raises SourceError with the key "ignore" and the index of the name that *data* does not have.
+    Raises SourceError with the key "ignore" and the index of the name that the packet does not have.
     """
-    found = headers(data, link)
+    data, own = made.data, declared(scope.headers)
+    found = headers(data, made.link, chain(made.chain, scope.headers))
     by_name = {one.name: one for one in found}
     mask = (1 << (8 * len(data))) - 1
     for index, text in enumerate(names):
         try:
-            start, end = _place(_parsed(text), by_name)
+            start, end = _place(_parsed(text, own), by_name)
         except SuiteError as error:
             raise SourceError(error.what, error.hint, key="ignore", index=index) from error
         except KeyError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bpftest.packets.sources import COMMENT, NOT_HEX, SourceError, hex_bytes, packet
 
 if TYPE_CHECKING:
-    from bpftest.packets.sources import Scope
+    from bpftest.packets.sources import Packet, Scope
 
 
 class Pattern(NamedTuple):
@@ -19,6 +19,7 @@ class Pattern(NamedTuple):
     prefix: bool = False  # what follows value may be anything
     metadata: bytes | None = None  # expected XDP metadata, if the source gives one
     link: str = ""  # as in sources.Packet
+    chain: tuple[str, ...] = ()  # as in sources.Packet
 
     def compared(self, data: bytes) -> bytes:
         """The part of *data* that is compared: all of it, or for a prefix as many bytes as value has."""
@@ -42,7 +43,7 @@ def pattern(source: str | Mapping[str, Any], scope: Scope) -> Pattern:
     """
     if isinstance(source, str):
         made = packet(source, scope)
-        return Pattern(made.data, metadata=made.metadata or None, link=made.link)
+        return Pattern(made.data, metadata=made.metadata or None, link=made.link, chain=made.chain)
     plain = {key: value for key, value in source.items() if key not in ("prefix", "ignore")}
     mask = None
     if "*" in str(plain.get("hex", "")):
@@ -51,9 +52,9 @@ def pattern(source: str | Mapping[str, Any], scope: Scope) -> Pattern:
     if mask is not None:
         mask = mask.ljust(len(made.data), b"\xff")
     if source.get("ignore"):
-        mask = _and(mask, _ignoring(source["ignore"], made.data, made.link, scope))
+        mask = _and(mask, _ignoring(source["ignore"], made, scope))
     metadata = made.metadata if "metadata" in source else made.metadata or None
-    return Pattern(made.data, mask, bool(source.get("prefix")), metadata, made.link)
+    return Pattern(made.data, mask, bool(source.get("prefix")), metadata, made.link, made.chain)
 
 
 def _starred(text: str) -> tuple[str, bytes]:
@@ -75,15 +76,16 @@ def _and(left: bytes | None, right: bytes) -> bytes:
     return (int.from_bytes(left, "big") & int.from_bytes(right, "big")).to_bytes(len(right), "big")
 
 
-def _ignoring(names: Sequence[str], data: bytes, link: str, scope: Scope) -> bytes:
-    """The mask of *data* in which the fields *names* do not count; out of the cache, if it is there."""
-    key = "\0".join(("ignore", link, data.hex(), *names))
+def _ignoring(names: Sequence[str], made: Packet, scope: Scope) -> bytes:
+    """The mask of the packet in which the fields *names* do not count; out of the cache, if it is there."""
+    declared = repr(scope.headers) if made.chain else ""
+    key = "\0".join(("ignore", made.link, *made.chain, declared, made.data.hex(), *names))
     known = scope.cache.get(key) if scope.cache else None
     if known:
         return known[0]
     from bpftest.packets.named import mask_without
 
-    mask = mask_without(names, data, link)
+    mask = mask_without(names, made, scope)
     if scope.cache:
         scope.cache.put(key, mask)
     return mask

@@ -11,6 +11,7 @@ from bpftest.errors import SuiteError
 
 if TYPE_CHECKING:
     from bpftest.packets.cache import Cache
+    from bpftest.packets.snapshots import Snapshots
 
 PACKET_MAX = 73_152  # bytes: what XDP takes with all its fragments
 FILE_MAX = 128 << 10  # bytes
@@ -42,12 +43,13 @@ class Packet(NamedTuple):
     data: bytes  # without metadata
     metadata: bytes = b""  # XDP metadata, before the packet
     link: str = ""  # the first header, if the source tells it: "ethernet", "ip" (IPv4 or IPv6), "" not known
+    chain: tuple[str, ...] = ()  # its headers, where the suite declares one of them: only so they can be read again
 
 
 class Scope:
     """What a packet source of one suite may name."""
 
-    __slots__ = ("cache", "folder", "headers", "names", "packets", "variables")
+    __slots__ = ("cache", "folder", "headers", "names", "packets", "snapshots", "variables")
 
     def __init__(
         self,
@@ -56,12 +58,14 @@ class Scope:
         headers: Mapping[str, list[dict[str, Any]]] = _NONE,
         folder: str = ".",
         cache: Cache | None = None,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self.variables = variables  # `vars:` by name
         self.packets = packets  # `packets:`: sources by name, as the suite has them
         self.headers = headers  # `headers:`: fields by name
         self.folder = folder  # of the suite: what `file:` is relative to
         self.cache = cache  # built bytes of the runs before; the caller saves it
+        self.snapshots = snapshots  # of the suite; the caller saves them
         self.names = frozenset((*variables, *packets, *headers))  # all of them
 
     def named(self, text: str) -> set[str]:
@@ -98,7 +102,8 @@ def _detailed(source: Mapping[str, Any], scope: Scope) -> Packet:
     key = next((key for key in source if key in SOURCES), "")
     if not key:
         raise SourceError("this says no packet", f"give one of: {', '.join(SOURCES)}", key=next(iter(source), ""))
-    value = (source[key], source["length"]) if key == "fill" else source[key]
+    companion = COMPANIONS.get(key, "")
+    value = (source[key], source[companion]) if companion in source else source[key]
     made = SOURCES[key](value, key, scope)
     length = source.get("pad_to", 0)
     if length > PACKET_MAX:
@@ -106,7 +111,7 @@ def _detailed(source: Mapping[str, Any], scope: Scope) -> Packet:
     if length and length < len(made.data):
         raise SourceError(f"the packet has {len(made.data)} bytes already", key="pad_to")
     metadata = hex_bytes(source["metadata"], "metadata") if "metadata" in source else b""
-    return Packet(made.data.ljust(length, b"\0"), metadata, made.link)
+    return Packet(made.data.ljust(length, b"\0"), metadata, made.link, made.chain)
 
 
 def _too_long(size: int) -> str:
@@ -196,19 +201,35 @@ def _fill(value: tuple[int, int] | int, key: str, _scope: Scope) -> Packet:
     return Packet(bytes([byte]) * length)
 
 
+def _pcap(value: tuple[str, int | str] | str, key: str, scope: Scope) -> Packet:
+    from bpftest.packets.captures import frame
+
+    name, index = value if isinstance(value, tuple) else (value, None)
+    if isinstance(index, str):
+        raise SourceError("'index' must be a whole number, not text", key="index")
+    try:
+        data, link = frame(scope.folder, name, index)
+    except SuiteError as error:
+        raise SourceError(error.what, error.hint, key=key) from None
+    if len(data) > PACKET_MAX:
+        raise SourceError(_too_long(len(data)), key=key)
+    return Packet(data, link=link)
+
+
 def _expression(text: str, key: str, scope: Scope) -> Packet:
     if scope.cache is None:
-        data, link = _built(text, key, scope)
-        return Packet(data, b"", link)
+        data, link, chain = _built(text, key, scope)
+        return Packet(data, b"", link, chain)
     cached = _cache_key(text, scope)
     known = scope.cache.get(cached)
     if known is None:
         known = _built(text, key, scope)
         scope.cache.put(cached, *known)
-    return Packet(known[0], b"", known[1])
+    data, link, chain = known
+    return Packet(data, b"", link, chain)
 
 
-def _built(text: str, key: str, scope: Scope) -> tuple[bytes, str]:
+def _built(text: str, key: str, scope: Scope) -> tuple[bytes, str, tuple[str, ...]]:
     from bpftest.packets.expression import built
 
     try:
@@ -250,6 +271,9 @@ SOURCES: dict[str, Callable[[Any, str, Scope], Packet]] = {
     "hex": _hex,
     "base64": _base64,
     "file": _file,
+    "pcap": _pcap,
     "zeros": _zeros,
     "fill": _fill,
 }
+
+COMPANIONS = {"fill": "length", "pcap": "index"}  # keys that stand beside one of SOURCES and are a part of it

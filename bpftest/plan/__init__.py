@@ -5,31 +5,23 @@ Nothing is loaded yet, and every mistake of the suite is found.
 
 from __future__ import annotations
 
-import errno
 import os
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bpftest.errors import ObjectError, SuiteError
-from bpftest.expectations import EXPECTATIONS, Check, Context
-from bpftest.expectations.result import checksum_complete
-from bpftest.maps import plain_values
+from bpftest.expectations import Context
+from bpftest.expectations.context import LOOPBACK
+from bpftest.kernel.door import Also, Network
+from bpftest.packets.snapshots import Snapshots
 from bpftest.packets.sources import Scope
-from bpftest.plan.ctx import Given, given_ctx
-from bpftest.plan.program import Object, Objects, Target, object_key, refuse_uncalled, target
-from bpftest.plan.request import (
-    built,
-    flag_bits,
-    framed,
-    packet_of,
-    refuse_broken_rules,
-    refuse_repeat,
-    request,
-    rule_place,
-    run_of,
-    with_family,
-)
-from bpftest.plan.setup import State, has_state, state_of
+from bpftest.plan.benchmark import benchmark_of
+from bpftest.plan.company import ON_LOADING, refuse_company, refuse_counters, refuse_unloaded
+from bpftest.plan.faults import Faults, UnknownError
+from bpftest.plan.live import refuse_deaf
+from bpftest.plan.program import Object, Objects, Target, called, object_key, object_place, target
+from bpftest.plan.request import built, rule_place
+from bpftest.plan.state import State, initial_state, step_state
+from bpftest.plan.step import Asked, JobStep, run_step, unrun_step
 from bpftest.suite.parse import InvalidSuiteFile
 
 if TYPE_CHECKING:
@@ -37,27 +29,23 @@ if TYPE_CHECKING:
 
     from bpftest.btf import Btf
     from bpftest.errors import BpftestError
-    from bpftest.kernel.door import Loading, Request
+    from bpftest.kernel.door import Loading, Socket
     from bpftest.packets.cache import Cache
-    from bpftest.progtypes import ProgType, Run
-    from bpftest.suite.model import Case, Program, Suite, Written
+    from bpftest.progtypes import ProgType
+    from bpftest.suite.model import Case, Program, Step, Suite, Written
 
-__all__ = ["Job", "Object", "Objects", "Plan", "object_key", "plan", "rule_place"]
-
-ON_LOADING = ("loads", "load_error")  # expectations for which nothing is run
-ALONE = (*ON_LOADING, "errno")  # expectations that leave nothing to expect beside them
+__all__ = ["Asked", "Job", "JobStep", "Object", "Objects", "Plan", "object_key", "plan", "rule_place"]
 
 
 class Job(NamedTuple):
     """One case, ready to run."""
 
     case: Case
-    checks: tuple[Check, ...]
+    steps: tuple[JobStep, ...] = ()  # as many as the case has; none where there is a problem
     prog_type: ProgType | None = None  # None: there is a problem, and the suite does not say
     loading: Loading | None = None  # None: there is a problem
-    request: Request | None = None  # None: nothing is run
-    run: Run | None = None  # the request in the terms of the rules
-    refusals: Mapping[int, Check] = MappingProxyType({})  # errnos of the run that are verdicts by themselves
+    sockets: tuple[Socket, ...] = ()
+    network: Network = Network()
     problem: BpftestError | None = None  # why the case cannot run: object or compiler
 
 
@@ -66,37 +54,28 @@ class Plan(NamedTuple):
 
     suite: Suite
     jobs: tuple[Job, ...]
+    snapshots: Snapshots  # which the checks of the jobs compare with, and add to
 
 
-def plan(suite: Suite, objects: Objects, cache: Cache | None = None) -> Plan:
-    """The jobs of *suite*. *objects*: what each is, or why there is none. Raises InvalidSuiteFile."""
-    scope = Scope(suite.variables, suite.packets, suite.headers, os.path.dirname(suite.path), cache)
+def plan(suite: Suite, objects: Objects, cache: Cache | None = None, update: str = "") -> Plan:
+    """The jobs of *suite*. *objects*: what each is, or why there is none. *update*: as Snapshots has it.
+
+    Raises InvalidSuiteFile.
+    """
+    snapshots = Snapshots(suite.path, update)
+    scope = Scope(suite.variables, suite.packets, suite.headers, os.path.dirname(suite.path), cache, snapshots)
     planning = _Planning(objects, scope)
     jobs = tuple(planning.job(case) for case in suite.cases)
     if planning.faults:
-        raise InvalidSuiteFile(suite.path, _in_order(planning.faults))
-    return Plan(suite, jobs)
-
-
-def _in_order(faults: list[SuiteError]) -> tuple[SuiteError, ...]:
-    """Each mistake once, from the top of the file: cases that share a default share its mistakes."""
-    unique = {str(fault): fault for fault in faults}
-    return tuple(sorted(unique.values(), key=_position))
-
-
-def _position(fault: SuiteError) -> tuple[int, int]:
-    return (fault.place.line, fault.place.column) if fault.place else (0, 0)
-
-
-class _UnknownError(SuiteError):
-    """Whether this is a mistake cannot be told without the object, which has a problem of its own."""
+        raise InvalidSuiteFile(suite.path, planning.faults.in_order())
+    return Plan(suite, jobs, snapshots)
 
 
 class _Planning:
     """The planning of one suite: what its cases share, and the mistakes found so far."""
 
     def __init__(self, objects: Objects, scope: Scope) -> None:
-        self.faults: list[SuiteError] = []
+        self.faults = Faults()
         self._objects = objects
         self._scope = scope
         self._targets: dict[int, tuple[Target, Context | None]] = {}
@@ -104,45 +83,75 @@ class _Planning:
 
     def job(self, case: Case) -> Job:
         """The job of *case*; it means nothing if a mistake was found."""
-        found, context = self._target(case.program)
-        if context is None:  # what can be told without a program type
-            if case.packet is not None:
-                self._try(case.here, built, case.packet, self._scope)
-            return Job(case, (), problem=found.problem)
-        self._try(case.here, _refuse_company, case)
-        if any(key in case.expect for key in ON_LOADING):
-            loading = _with_log(found.loading, case)
-            return Job(case, self._checks(case, context), context.prog_type, loading, problem=found.problem)
-        return self._run_job(case, found, context)
+        try:
+            return self._job(case)
+        except ObjectError as error:  # the types of the object cannot be true
+            error.place = error.place or object_place(case.steps[0].program)
+            return Job(case, problem=error)
 
-    def _run_job(self, case: Case, found: Target, context: Context) -> Job:
-        """The job of a case that runs its program. A step that has nothing to look at is not taken."""
-        prog_type, mistakes = context.prog_type, len(self.faults)
-        given = self._try(case.here, packet_of, case, prog_type, self._scope)
-        ctx = self._try(case.here, given_ctx, case, prog_type, context.types) or Given()
-        flags = self._try(case.here, flag_bits, case, prog_type) or 0 if case.flags else 0
-        state = self._try(case.here, state_of, case, context) or State() if has_state(case) else State()
-        if case.repeat > 1:
-            self._try(case.here, refuse_repeat, case, prog_type)
-        if prog_type.attached:
-            self._try(case.here, refuse_uncalled, found)
-        ctx = with_family(ctx, prog_type, given)
-        frame = framed(given, prog_type, ctx) if given else None
-        run = run_of(case, frame, given, ctx, found.attach_type)
-        if len(self.faults) == mistakes:  # a rule would only repeat what is already said
-            self._try(case.here, refuse_broken_rules, case, prog_type, run)
-        checks = self._checks(
-            case,
-            context._replace(
-                packet=given.data if given else b"",
-                link=frame.link if frame else "",
-                struct=ctx.struct,
-                sockets=tuple(socket.name for socket in state.setup.sockets),
-            ),
-        )
-        asked = request(case, prog_type, given, run, ctx, flags, state.setup)
-        loading = _in_state(found.loading, state)
-        return Job(case, checks, prog_type, loading, asked, run, _refusals(case), found.problem)
+    def _job(self, case: Case) -> Job:
+        targets = [self._target(step.program) for step in case.steps]
+        found, context = targets[0]
+        problem = next((target.problem for target, _ in targets if target.problem), None)
+        if context is None or any(context is None for _, context in targets):
+            self._build_packets(case)
+            return Job(case, problem=problem)
+        for step in case.steps:
+            self.faults.of(step.here, refuse_company, step, case)
+            self.faults.of(step.here, refuse_counters, step, case)
+        if case.expects(*ON_LOADING):
+            steps = (unrun_step(case.steps[0], found, context, self.faults),)
+            return Job(case, steps, context.prog_type, _with_log(found.loading, case), problem=problem)
+        return self._run_job(case, targets, context)._replace(problem=problem)
+
+    def _run_job(self, case: Case, targets: list[tuple[Target, Context | None]], context: Context) -> Job:
+        """The job of a case that runs something."""
+        sockets = self._sockets(case)
+        network, interfaces = self._network(case)
+        names = tuple(socket.name for socket in sockets)
+        context = context._replace(sockets=names, interfaces=interfaces, routes=network.routes)
+        state = self.faults.of(case.here, initial_state, case, context) or State()
+        wanted = frozenset(step.ctx["from"].value for step in case.steps if step.ctx is not None and "from" in step.ctx)
+        steps: list[JobStep] = []
+        for step, (found, own) in zip(case.steps, targets, strict=True):
+            assert own is not None
+            its_context = own._replace(sockets=names, interfaces=interfaces, routes=network.routes)
+            self.faults.of(step.here, refuse_deaf, step, sockets)
+            its_state = self.faults.of(step.here, step_state, step, its_context) or State()
+            if len(case.steps) > 1 and its_state.constants:
+                self.faults.of(step.here, _refuse_constants, step)
+            state = state.then(its_state)
+            its_state = state.of_step(its_state) if steps else state
+            is_last = step is case.steps[-1]
+            benchmark = self.faults.of(step.here, benchmark_of, step, its_context.prog_type, is_last)
+            planned = run_step(step, found, its_context, its_state, benchmark, steps, wanted, self.faults)
+            label = (step.name or f"step {len(steps) + 1}") if "steps" in case.here else ""
+            steps.append(planned._replace(label=label))
+        loading = _with_companions(targets, state)
+        for step in case.steps if state.counted and loading else ():
+            self.faults.of(step.here, refuse_unloaded, step, loading)
+        return Job(case, tuple(steps), context.prog_type, loading, sockets, network)
+
+    def _sockets(self, case: Case) -> tuple[Socket, ...]:
+        if case.sockets is None:
+            return ()
+        from bpftest.plan.setup import sockets_of  # only for suites with sockets
+
+        return self.faults.of(case.here, sockets_of, case) or ()
+
+    def _network(self, case: Case) -> tuple[Network, Mapping[str, int]]:
+        """The network namespace of a case, and the indices of the interfaces in it."""
+        if case.interfaces is None and case.routes is None and case.neighbours is None:
+            return Network(), LOOPBACK
+        from bpftest.plan.network import indices, network_of  # only for suites with interfaces
+
+        return network_of(case, self.faults), {**LOOPBACK, **indices(case)}
+
+    def _build_packets(self, case: Case) -> None:
+        """Finds the mistakes that can be told without a program type."""
+        for step in case.steps:
+            if step.packet is not None and "from" not in step.packet:
+                self.faults.of(step.here, built, step.packet, self._scope)
 
     def _context(self, found: Target) -> Context | None:
         """What is the same for every case of a program; None if its type is not known."""
@@ -157,21 +166,17 @@ class _Planning:
         """The types of the object, read when they are needed, and once. Raises SuiteError where it has none."""
 
         def types() -> Btf:
-            from bpftest.btf import Btf
-
             if found.problem is not None:
-                raise _UnknownError("the object is not known")
+                raise UnknownError("the object is not known")
             if not found.found.btf:
                 raise SuiteError("the object has no types (BTF)", "compile it with clang -g")
             if found.found.btf not in self._btfs:
+                from bpftest.btf import Btf
+
                 self._btfs[found.found.btf] = Btf(found.found.btf)
             return self._btfs[found.found.btf]
 
         return types
-
-    def _checks(self, case: Case, context: Context) -> tuple[Check, ...]:
-        found = (self._try(case.expect[key], EXPECTATIONS[key], case.expect[key], context) for key in case.expect)
-        return tuple(check for check in found if check is not None)
 
     def _target(self, program: Program) -> tuple[Target, Context | None]:
         """What *program* names, looked up once for the cases that share it."""
@@ -180,29 +185,32 @@ class _Planning:
             try:
                 found = target(program, self._objects[object_key(program)])
             except SuiteError as error:
-                self.faults.append(error)
+                self.faults.add(error)
                 found = Target()
             context = self._context(found)
             if context is not None and found.loading is not None and _has_state(found.found):
                 found = found._replace(loading=found.loading._replace(plain=self._plain(context)))
+            if context is not None and program.load.maps is not None:
+                found, context = self._sized(program.load.maps, found, context)
             known = self._targets[id(program)] = found, context
         return known
+
+    def _sized(self, sizes: Written, found: Target, context: Context) -> tuple[Target, Context]:
+        """The same with the sizes of maps that the suite says."""
+        from bpftest.plan.setup import sizes_of  # only for suites that say such
+
+        known = self.faults.of(sizes, sizes_of, sizes, context.types) or ()
+        loading = found.loading._replace(sizes=known) if found.loading else None
+        return found._replace(loading=loading), context._replace(sizes=known)
 
     def _plain(self, context: Context) -> bool:
         """Whether the object's maps and globals hold nothing but bytes, as far as its types tell."""
         try:
+            from bpftest.maps import plain_values  # only for objects that have some
+
             return plain_values(context.types())
         except (SuiteError, ObjectError):  # it has no types, or they are damaged
             return False
-
-    def _try(self, where: Written, step: Callable[..., Any], *arguments: Any) -> Any:
-        try:
-            return step(*arguments)
-        except _UnknownError:
-            return None
-        except SuiteError as error:
-            self.faults.append(error.at(where.part(error.span)))
-            return None
 
 
 def _has_state(found: Object) -> bool:
@@ -210,34 +218,30 @@ def _has_state(found: Object) -> bool:
     return b"\0.maps\0" in found.btf or any(not one.section.startswith(".rodata") for one in found.variables)
 
 
-def _refuse_company(case: Case) -> None:
-    """Raises SuiteError where something is expected of a run that is refused, or that never is."""
-    names = list(case.expect)
-    first = next((name for name in names if name in ALONE), None)
-    if first is None or len(names) == 1:
-        return
-    other = next(name for name in names if name != first)
-    why = "the program is loaded and not run" if first in ON_LOADING else "the kernel gives nothing back"
-    raise SuiteError(
-        f"'{first}' and '{other}' do not go together: with '{first}' {why}",
-        "make two cases of them",
-        case.expect[other].key_place(),
-    )
+def _refuse_constants(step: Step) -> None:
+    assert step.globals is not None
+    hint = "say it under 'globals' of the case, beside 'steps'"
+    raise SuiteError("constants are set before the program is loaded, for all steps", hint, step.globals.key_place())
 
 
-def _refusals(case: Case) -> Mapping[int, Check]:
-    """The verdicts that the kernel gives by refusing: with checksum_complete, EBADMSG says that skb->csum is wrong."""
-    if case.flags is None or "checksum_complete" not in case.flags.value or "errno" in case.expect:
-        return MappingProxyType({})
-    return MappingProxyType({errno.EBADMSG: checksum_complete(case.flags)})
+def _with_companions(targets: list[tuple[Target, Context | None]], state: State) -> Loading | None:
+    """How the program of the first step is loaded, with the constants of the case and all else that it needs."""
+    first = targets[0][0]
+    if first.loading is None or first.prog_type is None:
+        return None
+    loadings = [target.loading for target, _ in targets if target.loading is not None]
+    also = {one.program: _also(one) for one in loadings}
+    for one in loadings:
+        also.update((other.program, other) for other in one.also if other.program not in also)
+    for name in state.programs:
+        also.setdefault(name, called(name, first.found, first.prog_type))
+    del also[first.loading.program]
+    counted = tuple(dict.fromkeys(state.counted))
+    return first.loading._replace(constants=state.constants, also=tuple(also.values()), counted=counted)
 
 
-def _in_state(loading: Loading | None, state: State) -> Loading | None:
-    """*loading* with the constants of the case, and the programs that its prog arrays name."""
-    if loading is None or not (state.constants or state.programs):
-        return loading
-    also = (*loading.also, *(name for name in state.programs if name != loading.program))
-    return loading._replace(constants=state.constants, also=also)
+def _also(loading: Loading) -> Also:
+    return Also(loading.program, loading.prog_type, loading.attach_type, loading.flags, loading.attached)
 
 
 def _with_log(loading: Loading | None, case: Case) -> Loading | None:
@@ -245,6 +249,7 @@ def _with_log(loading: Loading | None, case: Case) -> Loading | None:
 
     Of a program that it accepts the kernel keeps the log from level 2 on: do_check_common, kernel/bpf/verifier.c.
     """
-    if loading is None or "loads" not in case.expect or "log" not in case.expect["loads"]:
+    expect = case.steps[0].expect
+    if loading is None or "loads" not in expect or "log" not in expect["loads"]:
         return loading
     return loading._replace(log_level=loading.log_level | 2)

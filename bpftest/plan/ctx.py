@@ -6,20 +6,20 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpftest.errors import SuiteError
+from bpftest.expectations.ctx import INTERFACES
 from bpftest.wording import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bpftest.btf import Btf
+    from bpftest.expectations import Context
     from bpftest.progtypes import Ctx, ProgType
-    from bpftest.suite.model import Case, Written
+    from bpftest.suite.model import Step, Written
 
-LOOPBACK_IFINDEX = 1  # include/net/flow.h: lo of every network namespace
-INTERFACES = ("ifindex", "ingress_ifindex")  # members that take an interface's name
 ARG = 8  # bytes of an argument
+FROM = "from"  # the step whose ctx is taken; what else is said goes before it
 # What `ctx` says for the kinds of context that are no struct of the kernel's.
-KEYS = {"args": ("args",), "state": ("state", "args"), "btf": ("struct", "fields", "hex")}
+KEYS = {"args": ("args",), "state": ("state", "args", FROM), "btf": ("struct", "fields", "hex", FROM)}
 
 
 class Given(NamedTuple):
@@ -31,39 +31,42 @@ class Given(NamedTuple):
     struct: int = 0  # BTF id of the ctx's type, where the suite names it
 
 
-def given_ctx(case: Case, prog_type: ProgType, types: Callable[[], Btf]) -> Given:
-    """The context of *case*. *types*: the object's, read when they are needed. Raises SuiteError, at its place."""
-    if case.ctx is None:
-        if prog_type.ctx is not None and prog_type.ctx.required and "errno" not in case.expect:
+def given_ctx(step: Step, context: Context) -> Given:
+    """The context of *step*. Raises SuiteError, at its place."""
+    prog_type = context.prog_type
+    if step.ctx is None:
+        if prog_type.ctx is not None and prog_type.ctx.required and "errno" not in step.expect:
             known = ", ".join(prog_type.ctx.settable)
             hint = f"of {prog_type.ctx.struct} it takes: {known}"
-            raise SuiteError(f"{prog_type.name} needs a ctx", hint, case.here["name"].key_place())
+            raise SuiteError(f"{prog_type.name} needs a ctx", hint, step.name_place())
         return Given()
     if not prog_type.ctx_kind:
-        raise prog_type.refusal("ctx").at(case.ctx.key_place())
-    return KINDS[prog_type.ctx_kind](case.ctx, case, prog_type, types)
+        raise prog_type.refusal("ctx").at(step.ctx.key_place())
+    return KINDS[prog_type.ctx_kind](step.ctx, step, context)
 
 
-def _struct(ctx: Written, case: Case, prog_type: ProgType, _types: Callable[[], Btf]) -> Given:
-    struct = prog_type.ctx
+def _struct(ctx: Written, step: Step, context: Context) -> Given:
+    prog_type, struct = context.prog_type, context.prog_type.ctx
     assert struct is not None
     values = {}
     for key in ctx:
+        if key == FROM:
+            continue
         here = ctx[key]
-        if key not in struct.settable and "errno" not in case.expect:
+        if key not in struct.settable and "errno" not in step.expect:
             hint = f"of {struct.struct} it takes: {', '.join(struct.settable)}"
             raise SuiteError(f"the kernel takes no '{key}' for {prog_type.name}", hint, here.key_place())
         if key not in struct.members:
             raise SuiteError(f"{struct.struct} has no '{key}'", suggestion(key, struct.members), here.key_place())
-        values[key] = _member(struct, key, here)
+        values[key] = _member(struct, key, here, context.interfaces)
     return Given(values)
 
 
-def _member(struct: Ctx, key: str, here: Written) -> Any:
+def _member(struct: Ctx, key: str, here: Written, interfaces: Mapping[str, int]) -> Any:
     """The value of a member with constants as numbers. Raises SuiteError, at its place."""
     value, member = here.value, struct.members[key]
     if isinstance(value, str) and key in INTERFACES:
-        return _index(value, here)
+        return _index(value, here, interfaces)
     if isinstance(value, list) and member.elements == 1:
         raise SuiteError(f"{key} is one number, not a list", place=here.place())
     try:
@@ -73,21 +76,21 @@ def _member(struct: Ctx, key: str, here: Written) -> Any:
         raise error.at(here.place()) from None
 
 
-def _index(name: str, here: Written) -> int:
-    if name != "lo":
-        hint = "there is lo; or give an index"
+def _index(name: str, here: Written, interfaces: Mapping[str, int]) -> int:
+    if name not in interfaces:
+        hint = suggestion(name, interfaces) if len(interfaces) > 1 else "there is lo; say others under 'interfaces'"
         raise SuiteError(f"no interface '{name}' in bpftest's network namespace", hint, here.place())
-    return LOOPBACK_IFINDEX
+    return interfaces[name]
 
 
-def _args(ctx: Written, _case: Case, prog_type: ProgType, _types: Callable[[], Btf]) -> Given:
-    _refuse_others(ctx, prog_type)
+def _args(ctx: Written, _step: Step, context: Context) -> Given:
+    _refuse_others(ctx, context.prog_type)
     return Given(data=_arguments(ctx["args"]) or None)
 
 
-def _state(ctx: Written, _case: Case, prog_type: ProgType, _types: Callable[[], Btf]) -> Given:
+def _state(ctx: Written, _step: Step, context: Context) -> Given:
     """The arguments of a struct_ops function; the first is a pointer to the state, or NULL where none is given."""
-    _refuse_others(ctx, prog_type)
+    _refuse_others(ctx, context.prog_type)
     arguments = _arguments(ctx["args"]) if "args" in ctx else b""
     state = None
     if "state" in ctx:
@@ -110,12 +113,13 @@ def _arguments(args: Written) -> bytes:
     return data
 
 
-def _btf(ctx: Written, _case: Case, prog_type: ProgType, types: Callable[[], Btf]) -> Given:
+def _btf(ctx: Written, _step: Step, context: Context) -> Given:
     """The bytes of a struct of the object, or any bytes in hex."""
     from bpftest.packets.sources import SourceError, hex_bytes
     from bpftest.values import encode, struct_id
 
-    _refuse_others(ctx, prog_type)
+    types = context.types
+    _refuse_others(ctx, context.prog_type)
     if "hex" in ctx:
         if len(ctx.value) > 1:
             raise SuiteError("'hex' stands for the whole ctx", "leave out the rest, or 'hex'", ctx["hex"].key_place())
@@ -123,6 +127,10 @@ def _btf(ctx: Written, _case: Case, prog_type: ProgType, types: Callable[[], Btf
             return Given(data=hex_bytes(ctx["hex"].value, "hex"))
         except SourceError as error:
             raise error.at(ctx["hex"].part(error.span)) from None
+    if FROM in ctx:
+        if len(ctx.value) > 1:
+            raise SuiteError("'from' stands for the whole ctx", "leave out the rest, or 'from'", ctx[FROM].key_place())
+        return Given()
     if "struct" not in ctx:
         raise SuiteError(
             "'fields' needs the name of a struct", "struct: NAME, beside fields", ctx["fields"].key_place()
@@ -147,7 +155,7 @@ def _refuse_others(ctx: Written, prog_type: ProgType) -> None:
             raise SuiteError(f"the ctx of {prog_type.name} has no '{key}'", hint, ctx[key].key_place())
 
 
-KINDS: dict[str, Callable[[Written, Case, ProgType, Callable[[], Btf]], Given]] = {
+KINDS: dict[str, Callable[[Written, Step, Context], Given]] = {
     "struct": _struct,
     "args": _args,
     "state": _state,

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpftest.errors import BpftestError, SuiteError
-from bpftest.kernel.door import Loading
+from bpftest.kernel.door import Also, Loading
 from bpftest.progtypes import PROG_TYPES, ProgType, of_section, untestable_section
 from bpftest.progtypes.calls import CALLED
 from bpftest.progtypes.sections import SECTIONS
+from bpftest.suite.model import Program
 from bpftest.wording import suggestion
 
 if TYPE_CHECKING:
     from bpftest.elf import ElfProgram, ElfVariable
     from bpftest.errors import Place
-    from bpftest.suite.model import Program
 
 # BPF_F_* of BPF_PROG_LOAD, linux/bpf.h
 LOAD_FLAGS = {
@@ -36,6 +36,9 @@ class Object(NamedTuple):
     programs: tuple[ElfProgram, ...]
     btf: bytes = b""  # its types, as .BTF has them
     variables: tuple[ElfVariable, ...] = ()
+    prints: bool = False  # its programs call bpf_trace_printk or bpf_trace_vprintk
+    streams: bool = False  # its programs call bpf_stream_vprintk
+    held: tuple[str, ...] = ()  # programs that its prog arrays hold from the start
 
 
 ObjectKey = tuple[str, tuple[str, ...]]
@@ -90,8 +93,10 @@ def target(program: Program, found: Object | BpftestError) -> Target:
         _attach_type(program, prog_type, elf_program.section),
         sum(LOAD_FLAGS[flag] for flag in program.load.flags) | prog_type.load_flags,
         program.load.log_level,
-        _also(program, found),
+        _also(program, found, elf_program.name, prog_type),
         prog_type.attached,
+        prints=found.prints,
+        streams=found.streams,
     )
     attach_type = program.attach_type or (section_attach if section_type == name else None) or ""
     return Target(prog_type, loading, None, found, attach_type, elf_program.section)
@@ -153,12 +158,46 @@ def _attach_type(program: Program, prog_type: ProgType, section: str) -> int | N
     return prog_type.attach_type or (0 if section_type not in (None, prog_type.name) else None)
 
 
-def _also(program: Program, found: Object) -> tuple[str, ...]:
+def _also(program: Program, found: Object, name: str, prog_type: ProgType) -> tuple[Also, ...]:
+    """The programs that are loaded beside the program *name* in every case of it."""
+    asked = _asked(program, found, prog_type)
+    rest = [one for one in found.held if one != name and one not in program.load.also]
+    return asked + tuple(called(one, found, prog_type) for one in rest)
+
+
+def _asked(program: Program, found: Object, prog_type: ProgType) -> tuple[Also, ...]:
     names = [one.name for one in found.programs]
     for name in program.load.also:
         if name not in names:
             raise SuiteError(f"no program '{name}' in the object", suggestion(name, names), _place(program, "load"))
-    return program.load.also
+        section = next(one.section for one in found.programs if one.name == name)
+        if (untestable_section(section) or ("",))[0] == "ext":
+            text = f"'{name}' replaces a function of a program that is in the kernel already, and is not loaded with it"
+            raise SuiteError(text, "test the function in a program that calls it", _place(program, "load"))
+    return tuple(companion(name, found, prog_type) for name in program.load.also)
+
+
+def companion(name: str, found: Object, prog_type: ProgType) -> Also:
+    """How the program *name* of the object is loaded beside one of *prog_type*.
+
+    Where its section tells no type, it has the same: a tail call never leads to another type.
+    """
+    section = next(one.section for one in found.programs if one.name == name)
+    if untestable_section(section):
+        return Also(name)  # libbpf knows what it is
+    section_type, _ = of_section(section)
+    own = PROG_TYPES[section_type] if section_type else prog_type
+    return Also(name, own.number, _attach_type(Program(), own, section), own.load_flags, own.attached)
+
+
+def called(name: str, found: Object, prog_type: ProgType) -> Also:
+    """The same for a program that a map holds: it runs where it is called from there, and nowhere else."""
+    return companion(name, found, prog_type)._replace(attached=False)
+
+
+def object_place(program: Program) -> Place | None:
+    """Where the suite names the object."""
+    return _place(program, "source", "object")
 
 
 def _place(program: Program, *keys: str) -> Place | None:

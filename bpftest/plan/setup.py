@@ -2,55 +2,65 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import reduce
+from typing import TYPE_CHECKING
 
-from bpftest import maps
-from bpftest.errors import SuiteError
-from bpftest.expectations.state import global_reads, map_reads
-from bpftest.kernel.door import Patch, Setup, Socket, Write
-from bpftest.map_values import key_bytes, value_bytes
-from bpftest.wording import suggestion
+from bpftest.errors import SuiteError, both, each
+from bpftest.expectations import EXPECTATIONS
+from bpftest.expectations.context import Looking, Looks
+from bpftest.expectations.globals import global_variable
+from bpftest.kernel.door import Patch, Setup, Size, Socket, Write
+from bpftest.map_values import blamed, refuse_special
+from bpftest.maps import declared
+from bpftest.plan.entries import MAPS, changes
+from bpftest.plan.state import State
+from bpftest.values import encode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bpftest.btf import Btf
     from bpftest.expectations import Context
-    from bpftest.maps import Declared
     from bpftest.suite.model import Case, Written
 
-
-class State(NamedTuple):
-    """The initial state of a case, as far as the suite says it."""
-
-    setup: Setup = Setup()
-    constants: tuple[Patch, ...] = ()  # of .rodata: they are set before the program is loaded
-    programs: tuple[str, ...] = ()  # programs that must be loaded too, for prog arrays
+RINGS = ("ringbuf", "user_ringbuf")
+PAGE = 4096  # bytes; the kernel refuses what is no multiple of its pages
+LOOKING = ("maps", "globals", "runs")  # expectations whose checks want something to be looked at
 
 
-def has_state(case: Case) -> bool:
-    """Whether *case* says anything of sockets, maps or globals."""
-    said = case.sockets or case.maps or case.globals
-    return bool(said) or "maps" in case.expect or "globals" in case.expect
-
-
-def state_of(case: Case, context: Context) -> State:
-    """What *case* says of sockets, maps and globals, and what its expectations read. Raises SuiteError."""
-    sockets = sockets_of(case)
-    writes = _writes(case.maps, context, [socket.name for socket in sockets]) if case.maps else ()
-    patches = tuple(_patch(case.globals[name], name, context) for name in case.globals) if case.globals else ()
-    reads = (
-        *(map_reads(case.expect["maps"], context) if "maps" in case.expect else ()),
-        *(global_reads(case.expect["globals"], context) if "globals" in case.expect else ()),
+def said(written: Written | None, variables: Written | None, context: Context) -> State:
+    """What a case or a step says of maps and globals. Raises SuiteError."""
+    if written is None and variables is None:
+        return State()
+    writes, patches = both(
+        lambda: changes(written, context) if written else (),
+        lambda: tuple(each(lambda one: _patch(one, context), variables.parts())) if variables else (),
     )
-    constant = [patch.section.startswith(".rodata") for patch in patches]
-    return State(
-        Setup(
-            sockets,
-            writes,
-            tuple(patch for patch, frozen in zip(patches, constant, strict=True) if not frozen),
-            reads,
-        ),
-        tuple(patch for patch, frozen in zip(patches, constant, strict=True) if frozen),
-        tuple(dict.fromkeys(write.program for write in writes if write.program)),
+    frozen = tuple(patch for patch in patches if patch.section.startswith(".rodata"))
+    put_in = [one.handle for one in writes if isinstance(one, Write) and one.handle is not None]
+    handles = tuple(dict.fromkeys(handle for handle in put_in if handle.kind != "socket"))  # these have cookies
+    programs = tuple(dict.fromkeys(handle.name for handle in handles if handle.kind == "program"))
+    setup = Setup(tuple(patch for patch in patches if patch not in frozen), writes)
+    return State(setup, frozen, programs, named=handles)
+
+
+def looked_at(expect: Written, context: Context) -> State:
+    """What the expectations of a step look at. Raises SuiteError."""
+    wanted = [key for key in LOOKING if key in expect]
+    checks = dict(each(lambda key: (key, EXPECTATIONS[key](expect[key], context)), wanted))
+    looks = reduce(Looks.and_those, (check.looks for check in checks.values() if isinstance(check, Looking)), Looks())
+    setup = Setup(
+        before=looks.before,
+        reads=looks.reads,
+        records=looks.records,
+        counted="runs" in expect,
+        printk="printk" in expect,
+        streams="streams" in expect,
+        frames=tuple(expect["frames"]) if "frames" in expect else (),
+        received=tuple(expect["sockets"]) if "sockets" in expect else (),
     )
+    programs = tuple(handle.name for handle in looks.handles if handle.kind == "program")
+    return State(setup, (), programs, looks.counted, looks.handles, checks)
 
 
 def sockets_of(case: Case) -> tuple[Socket, ...]:
@@ -70,63 +80,36 @@ def _socket(here: Written, name: str) -> Socket:
     return Socket(name, here["type"].value, address, here["port"].value)
 
 
-def _patch(here: Written, name: str, context: Context) -> Patch:
-    from bpftest.values import encode
-
+def _patch(here: Written, context: Context) -> Patch:
+    variable = global_variable(here, context)
+    if variable.section == ".kconfig":
+        text = f"'{variable.name}' holds what the kernel was configured with: it cannot be set"
+        hint = "a 'const volatile' variable can; or say 'requires: {config: [..]}'"
+        raise SuiteError(text, hint, here.key_place())
     try:
-        variable = maps.variable(context.types(), context.variables, name)
+        refuse_special(context.types(), variable.type, here.value, variable.name)
+        content = encode(context.types(), variable.type, here.value, path=variable.name, base=variable.initial)
     except SuiteError as error:
-        raise error.at(here.key_place()) from None
-    try:
-        content = encode(context.types(), variable.type, here.value, path=name, base=variable.initial)
-    except SuiteError as error:
-        raise error.at(here.place()) from None
+        raise blamed(here, error, variable.name) from None
     return Patch(variable.section, variable.offset, content)
 
 
-def _writes(here: Written, context: Context, sockets: list[str]) -> tuple[Write, ...]:
-    found = []
-    for name in here:
-        try:
-            declared = maps.declared(context.types(), name)
-        except SuiteError as error:
-            raise error.at(here[name].key_place()) from None
-        found += [_write(here[name][index], declared, context, sockets) for index in range(len(here[name].value))]
-    return tuple(found)
+def sizes_of(here: Written, types: Callable[[], Btf]) -> tuple[Size, ...]:
+    """What `load.maps` says of the sizes of maps. Raises SuiteError, at its place."""
+    return tuple(_size(here[name], types) for name in here)
 
 
-def _write(entry: Written, declared: Declared, context: Context, sockets: list[str]) -> Write:
-    key = key_bytes(entry["key"], declared, context.types)
-    value = entry["value"]
-    if declared.type in maps.SOCKETS:
-        return Write(declared.name, key, socket=_named(value, "socket", sockets, "declare it under 'sockets'"))
-    if declared.type == "prog_array":
-        return Write(declared.name, key, program=_named(value, "program", context.programs, "it has none"))
-    if declared.type not in maps.VALUES:
-        known = ", ".join(sorted((*maps.VALUES, *maps.SOCKETS, "prog_array")))
-        text = f"'{declared.name}' is a map of type {declared.type or 'unknown to bpftest'}, which is not filled"
-        raise SuiteError(text, f"maps of these types are: {known}", entry.place())
+def _size(here: Written, types: Callable[[], Btf]) -> Size:
+    name = str(here.key)
     try:
-        return Write(declared.name, key, _value(value, declared, context))
+        its = declared(types(), name)
     except SuiteError as error:
-        raise error.at(value.place()) from None
-
-
-def _value(here: Written, declared: Declared, context: Context) -> bytes | tuple[bytes, ...]:
-    said, path = here.value, f"{declared.name} value"
-    if declared.type in maps.PER_CPU and isinstance(said, dict) and list(said) == ["percpu"]:
-        return tuple(
-            value_bytes(one, declared.value, declared.value_size, context.types, path) for one in said["percpu"]
-        )
-    return value_bytes(said, declared.value, declared.value_size, context.types, path)
-
-
-def _named(here: Written, form: str, known: tuple[str, ...] | list[str], otherwise: str) -> str:
-    """The NAME of {form: NAME}."""
-    if form not in here or len(here.value) != 1:
-        raise SuiteError(f"a value of this map is a {form}", f"write {{{form}: NAME}}", here.place())
-    name: str = here[form].value
-    if name not in known:
-        hint = suggestion(name, known) if known else otherwise
-        raise SuiteError(f"no {form} '{name}'", hint, here[form].place())
-    return name
+        raise error.at(here.key_place()) from None
+    size = here["max_entries"].value if "max_entries" in here else None
+    if size is not None and its.type in RINGS and (size < PAGE or size & (size - 1)):
+        text = f"a ring buffer of {size} bytes cannot be made"
+        raise SuiteError(text, f"its size is a power of two, and {PAGE} at least", here["max_entries"].place())
+    if "inner" in here and its.type not in MAPS:
+        text = f"'{name}' is of type {its.type}: its values are no maps"
+        raise SuiteError(text, "leave 'inner' out", here["inner"].key_place())
+    return Size(name, size, here["inner"]["max_entries"].value if "inner" in here else None)

@@ -127,6 +127,13 @@ class Run(NamedTuple):
     ctx_size: int = 0  # bytes of ctx_in
     attach_type: str = ""  # what the suite or the section says; "": nothing
     cpu: int | None = None  # where the run is to be; None: anywhere
+    interfaces: Mapping[str, int] = MappingProxyType({"lo": 1})  # that there are, with their indices
+    batch_size: int = 0  # of live frames; 0: they are not live
+
+    def missing_interface(self, index: object) -> str:
+        """That there is no interface of this index, in words."""
+        there = ", ".join(f"{name} ({number})" for name, number in self.interfaces.items())
+        return f"there is no interface {index} in bpftest's network namespace, only {there}"
 
 
 class Rule(NamedTuple):

@@ -86,7 +86,7 @@ def _wire_len(run: Run) -> str:
 
 def _no_device(run: Run) -> str:
     index = run.ctx.get("ifindex", 0)
-    return "" if index in (0, 1) else f"there is no interface {index} in bpftest's network namespace, only lo (1)"
+    return "" if index in (0, *run.interfaces.values()) else run.missing_interface(index)
 
 
 def _without_ipv6(_run: Run) -> str:

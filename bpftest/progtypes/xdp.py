@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from bpftest.progtypes.entry import ETHERNET_HEADER, PAGE_SIZE, Ctx, CtxField, ProgType, Rule, Run
 from bpftest.progtypes.skb import short
 
@@ -23,6 +25,8 @@ XDP_METADATA_MAX = 256 - 40  # bytes: XDP_PACKET_HEADROOM without struct xdp_fra
 FRAGMENTS_MAX = 17  # MAX_SKB_FRAGS, include/linux/skbuff.h; a page each
 XDP_LINEAR_MAX = PAGE_SIZE - 256 - 320  # bytes: without XDP_PACKET_HEADROOM and struct skb_shared_info
 XDP_DATA_MAX = XDP_LINEAR_MAX + FRAGMENTS_MAX * PAGE_SIZE  # bytes; metadata stands in the headroom
+LIVE_BATCH_MAX = 256  # TEST_XDP_MAX_BATCH, net/bpf/test_run.c
+LIVE_HEAD = 112  # bytes of struct xdp_page_head, which the test run keeps at the start of each page
 IN_MAPS = ("xdp_devmap", "xdp_cpumap")  # attach types of programs that are entries of a map
 
 
@@ -65,7 +69,7 @@ def _queue_missing(run: Run) -> str:
 
 def _xdp_no_device(run: Run) -> str:
     index = run.ctx.get("ingress_ifindex", 0)
-    return "" if index in (0, 1) else f"there is no interface {index} in bpftest's network namespace, only lo (1)"
+    return "" if index in (0, *run.interfaces.values()) else run.missing_interface(index)
 
 
 def _in_map(run: Run) -> str:
@@ -82,6 +86,34 @@ def _many_fragments(run: Run) -> str:
     return f"data_end leaves {rest} bytes to fragments, and there are {FRAGMENTS_MAX} of a page, {PAGE_SIZE} bytes"
 
 
+def live_max() -> int:
+    """Bytes of the longest packet of a live frame: one page holds it, and all that belongs to it."""
+    return os.sysconf("SC_PAGE_SIZE") - 256 - 320 - LIVE_HEAD
+
+
+def _live_long(run: Run) -> str:
+    size = len(run.data_in)
+    if not run.batch_size or size <= live_max():
+        return ""
+    return (
+        f"the packet has {size:,} bytes, and a live frame at most {live_max():,}: it has no fragments, and its page "
+        f"also holds headroom (256), struct skb_shared_info (320) and notes of the test run ({LIVE_HEAD})"
+    )
+
+
+def _live_fragments(run: Run) -> str:
+    end, whole = run.ctx.get("data_end"), run.metadata + len(run.data_in)
+    if not run.batch_size or end in (None, whole):
+        return ""
+    return f"data_end is {end}, and a live frame has no fragments: it is linear up to its end ({whole})"
+
+
+def _live_batch(run: Run) -> str:
+    if run.batch_size <= LIVE_BATCH_MAX:
+        return ""
+    return f"the batch size is {run.batch_size}, and the kernel takes at most {LIVE_BATCH_MAX}"
+
+
 XDP_RULES = (
     Rule("EINVAL", "packet", short),
     Rule("EINVAL", "packet.metadata", _metadata_step),
@@ -89,6 +121,9 @@ XDP_RULES = (
     Rule("EINVAL", "ctx.data_end", _data_end),
     Rule("EINVAL", "ctx.rx_queue_index", _queue_alone),
     Rule("EINVAL", "attach_type", _in_map),
+    Rule("EINVAL", "packet", _live_long),
+    Rule("EINVAL", "ctx.data_end", _live_fragments),
+    Rule("E2BIG", "live.batch_size", _live_batch),
     Rule("ENOMEM", "ctx.data_end", _many_fragments, everywhere=False),
     Rule("EINVAL", "packet.metadata", _metadata_old, everywhere=False),
     Rule("EINVAL", "ctx.rx_queue_index", _queue_missing, everywhere=False),
@@ -109,7 +144,8 @@ XDP = ProgType(
     attach_types={"xdp": 37, "xdp_devmap": 33, "xdp_cpumap": 35},
     since="4.12",
     notes=(
-        "A redirect is only seen as its return code, even where the target does not exist.\n"
+        "A redirect is only seen as its return code, even where the target does not exist. Frames that are `live` go "
+        "where it leads.\n"
         f"`data_end` is the end of the linear part: bytes beyond {XDP_LINEAR_MAX:,} are in fragments, which "
         f"`bpf_xdp_load_bytes()` reaches. Sizes hold for pages of {PAGE_SIZE:,} bytes.\n"
         f"Metadata is given with `packet: {{.., metadata: ..}}`: a multiple of 4 bytes, up to {XDP_METADATA_MAX}; "

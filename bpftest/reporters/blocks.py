@@ -33,10 +33,11 @@ GAP = "   "
 SOURCE_WIDTH = 120  # characters of a source line that are shown, around the caret
 VALUE_WIDTH = 1_000  # characters of a value that are shown
 LABEL_WIDTH = 60  # characters of a name that are shown before its value
+STEP = "step"  # the label of a step's name
 BESIDE = 40  # columns; what was got stands below what was expected if that is longer
 
 # What the kernel's verifier says last, whatever it found.
-_VERIFIER_STATISTICS = ("processed ", "verification time ", "stack depth ")
+_VERIFIER_STATISTICS = ("processed ", "verification time ", "stack depth ", "insns processed ", "subprog ")
 
 
 class _Widths(NamedTuple):
@@ -74,30 +75,44 @@ def details(case: CaseFinished, extra: Iterable[tuple[str, str]] = (), log_lines
     *extra*: further names and values to show; *log_lines*: how many lines to show of a compiler's or verifier's
     output, None for all.
     """
-    facts = [*(("note", note) for note in case.notes), *extra]
+    saved = [("pcap", path) for path in case.saved]
+    facts = [*(("note", note) for note in case.notes), *case.printed, *saved, *extra]
     widths = _widths(case, facts)
-    lines: list[Line] = []
-    for finding in case.findings:
-        if finding.mismatches:
-            lines += _excerpt(finding.excerpt or Excerpt(case.place), widths.gutter)
-            lines += _mismatches(finding.mismatches, widths)
-            lines += _hex_rows(finding.rows, widths)
     to_repeat = case.outcome in {Outcome.FAILED, Outcome.ERROR}
+    lines: list[Line] = []
     if case.problem:
         lines += _problem(case.problem, case.place, widths, log_lines)
-    elif to_repeat and not lines:
+    elif to_repeat and not explained(case):
         lines += _excerpt(Excerpt(case.place), widths.gutter)
-    lines += _held(case.findings, widths)
+    for step in dict.fromkeys(finding.step for finding in case.findings):
+        lines += _findings([finding for finding in case.findings if finding.step == step], case.place, widths)
     lines += [_fact("note", name, _value(value), widths) for name, value in facts]
     if to_repeat:
         lines.append(_fact("again", "again", f"bpftest run {shell_word(case.id)}", widths))
     return lines
 
 
+def _findings(findings: list[Finding], place: Place, widths: _Widths) -> Iterator[Line]:
+    """What the expectations of one step found; of a step among others nothing where all is as expected."""
+    step = findings[0].step
+    for finding in findings:
+        if finding.mismatches:
+            yield from _excerpt(finding.excerpt or Excerpt(place), widths.gutter)
+            if step:
+                yield _fact("note", STEP, _value(step), widths)
+                step = ""  # it is told once
+            yield from _mismatches(finding.mismatches, widths)
+            yield from _hex_rows(finding.rows, widths)
+    if not findings[0].step or any(finding.mismatches for finding in findings):
+        yield from _held(findings, widths)
+
+
 def _widths(case: CaseFinished, facts: list[tuple[str, str]]) -> _Widths:
     mismatches = [mismatch for finding in case.findings for mismatch in finding.mismatches]
     labels = ["again", *(name for name, _ in facts), *(mismatch.what for mismatch in mismatches)]
     labels += [finding.key for finding in case.findings if _holds(finding)][:1]
+    labels += [STEP for finding in case.findings if finding.step and finding.mismatches][:1]
+    labels += [name for name, _ in case.problem.facts] if case.problem else []
     expected = [columns(_value(mismatch.expected)) for mismatch in mismatches]
     return _Widths(
         gutter=_gutter(
@@ -142,7 +157,10 @@ def _marked(text: str, place: Place) -> tuple[str, str]:
 
 
 def _label(name: str) -> str:
-    return clip(plain(name), LABEL_WIDTH)
+    """The name, cut in the middle: it ends with the field that differs."""
+    name = plain(name)
+    kept = LABEL_WIDTH - len("...")
+    return name if len(name) <= LABEL_WIDTH else f"{name[: kept // 2]}...{name[-(kept - kept // 2) :]}"
 
 
 def _value(text: str) -> str:
@@ -202,6 +220,7 @@ def _held(findings: Iterable[Finding], widths: _Widths) -> Iterator[Line]:
 def _problem(problem: Problem, place: Place, widths: _Widths, log_lines: int | None) -> Iterator[Line]:
     yield from _excerpt(problem.excerpt or Excerpt(place), widths.gutter)
     yield from _help(problem.hint, widths.gutter)
+    yield from (_fact("note", name, _value(value), widths) for name, value in problem.facts)
     for line in _log(problem, log_lines):
         yield "log", f"{' ' * widths.gutter} | {line}".rstrip()
 

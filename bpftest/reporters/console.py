@@ -15,7 +15,8 @@ from bpftest.events import (
     SuiteStarted,
 )
 from bpftest.reporters import blocks
-from bpftest.reporters.printable import clip, columns, padded, plain, shell_word, visible
+from bpftest.reporters.printable import clip, columns, inert, padded, plain, shell_word, visible
+from bpftest.reporters.words import BAD, SLOW_S, counted, duration, summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,17 +28,9 @@ if TYPE_CHECKING:
 INDENT = " " * 4  # of a block below the line of its case
 NAME_WIDTH = 40  # columns after which the reason beside a name stands
 REASON_WIDTH = 300  # characters of a reason that are shown beside a name
+SLOW = "SLOW"  # a case that passed, and took long
 LOG_LINES = 15  # of a compiler's or verifier's output; -vv shows all
 BUFFERED = 500  # lines that wait to be written together where nobody looks on
-
-COUNTED = {  # in the order of the summary
-    Outcome.PASSED: "passed",
-    Outcome.FAILED: "failed",
-    Outcome.ERROR: "error",
-    Outcome.SKIPPED: "skipped",
-    Outcome.XFAILED: "xfailed",
-}
-BAD = (Outcome.FAILED, Outcome.ERROR)
 
 BOLD, DIM, RED, GREEN, YELLOW, BLUE = "1", "2", "31", "32", "33", "34"  # parameters of the ANSI sequence SGR
 OUTCOME_COLORS = {
@@ -118,7 +111,7 @@ class _Writer:
 
     def line(self, text: str) -> None:
         """Add one line."""
-        self._lines.append(text)
+        self._lines.append(inert(text))
         self._last = text
 
     def gap(self) -> None:
@@ -174,9 +167,11 @@ class _Console:
 
     def _run_started(self, run: RunStarted) -> None:
         self._planned = run.cases
+        about = [f"--shuffle={value}" for name, value in run.properties if name == "seed"]  # what repeats the order
         if self._verbosity >= 0:
-            what = f"{_counted(run.suites, 'file')}, {_counted(run.cases, 'case')}"
-            about = (f"bpftest {run.version}", f"{run.kernel} {run.machine}", what)
+            what = f"{counted(run.suites, 'file')}, {counted(run.cases, 'case')}"
+            about = [f"bpftest {run.version}", f"{run.kernel} {run.machine}", what, *about]
+        if about:
             self._to.line(self._to.dot().join(map(plain, about)))
             self._to.gap()
             self._to.flush()
@@ -188,9 +183,11 @@ class _Console:
         self._counts[case.path][case.outcome] += 1
         if case.outcome is Outcome.PASSED:
             if self._per_case and self._verbosity >= 0:
-                self._line_of_case(case, plain(case.message))
+                self._line_of_case(case, SLOW if case.seconds > SLOW_S else plain(case.message))
                 if self._verbosity > 0:
                     self._to.block(self._details(case), INDENT)
+            elif case.seconds > SLOW_S and self._verbosity >= 0:
+                self._to.line(f"{SLOW}  [{duration(case.seconds)}] {visible(case.id)}")
             return
         if case.outcome in self._failing:
             place = shell_word(f"{case.place.path}:{case.place.line}")
@@ -223,7 +220,7 @@ class _Console:
             self._suite = case.path
             self._to.gap()
             self._to.line(visible(case.path))
-        took = " " * 8 if case.outcome is Outcome.SKIPPED else _duration(case.seconds)
+        took = " " * 8 if case.outcome is Outcome.SKIPPED else duration(case.seconds)
         name = visible(case.name)
         if reason:
             name = f"{padded(name, NAME_WIDTH)} {reason}"
@@ -248,12 +245,12 @@ class _Console:
             worst = (Outcome.ERROR, Outcome.FAILED, Outcome.SKIPPED)
             outcome = next((it for it in worst if counts[it] and it in self._failing), Outcome.PASSED)
             path = padded(visible(suite.path), NAME_WIDTH)
-            self._to.line(f"{self._words[outcome]} [{_duration(suite.seconds)}] {path} {_summary(counts)}")
+            self._to.line(f"{self._words[outcome]} [{duration(suite.seconds)}] {path} {summary(counts)}")
         self._to.flush()
         self._explained.pop(suite.path, None)
 
     def _invalid_suite(self, suite: InvalidSuite) -> None:
-        self._bad.append((Outcome.ERROR, shell_word(suite.path), _counted(len(suite.mistakes), "mistake")))
+        self._bad.append((Outcome.ERROR, shell_word(suite.path), counted(len(suite.mistakes), "mistake")))
         for mistake in suite.mistakes:
             self._to.gap()
             self._to.block(blocks.mistake(mistake))
@@ -264,33 +261,13 @@ class _Console:
         ran = counts.total()
         self._to.gap()
         if run.interrupted:
-            left = _counted(max(0, self._planned - ran), "case")
+            left = counted(max(0, self._planned - ran), "case")
             self._to.line(f"Interrupted by {plain(run.interrupted)}, {left} did not run")
-        cases = f"{ran:,} of {self._planned:,} cases" if ran < self._planned else _counted(ran, "case")
+        cases = f"{ran:,} of {self._planned:,} cases" if ran < self._planned else counted(ran, "case")
         forbidden = counts[Outcome.SKIPPED] and Outcome.SKIPPED in self._failing
-        said = f"{_summary(counts)}{'; none may be skipped' if forbidden else ''}"
+        said = f"{summary(counts)}{'; none may be skipped' if forbidden else ''}"
         self._to.line(f"Summary  {cases} in {run.seconds:.2f} s: {said}")
         width = max((columns(place) for _, place, _ in self._bad), default=0)
         for outcome, place, what in self._bad:
             self._to.line(f"  {self._words[outcome]}  {padded(place, width)}  {what}")
         self._to.flush()
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _duration(seconds: float) -> str:
-    """*seconds* in eight columns."""
-    return f"{seconds * 1_000:5.1f} ms" if seconds < 0.99995 else f"{seconds:6.2f} s"
-
-
-def _summary(counts: Counter[Outcome]) -> str:
-    """The counts in words, those that are 0 left out, except of cases that passed."""
-    parts = []
-    for outcome, word in COUNTED.items():
-        if counts[outcome] or outcome is Outcome.PASSED:
-            parts.append(
-                f"{counts[outcome]:,} {word}{'s' if outcome is Outcome.ERROR and counts[outcome] != 1 else ''}"
-            )
-    return ", ".join(parts)

@@ -25,6 +25,11 @@ _ANSI = re.compile(
 )
 
 
+# What CI systems take for commands to them: GitHub's runner a line that begins with "::" behind any blanks, and "##["
+# in any place (ActionCommand.cs); Azure's agent "##[" and "##vso[", TeamCity "##teamcity[".
+_COMMANDS = re.compile(r"^(?P<blanks>(?:\s|\x1b\[[0-9;]*m)*):(?=:)|#(?=#\w*\[)")
+
+
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     if match[0] == "\t":
@@ -35,6 +40,15 @@ def _escape(match: re.Match[str]) -> str:
 def visible(line: str) -> str:
     """*line* with every character shown; what it gives for a + b is what it gives for a, and then for b."""
     return line if line.isprintable() else _HIDDEN.sub(_escape, line)
+
+
+def inert(line: str) -> str:
+    """*line*, so that no CI system that reads it takes it, or a part of it, for a command."""
+    return _COMMANDS.sub(_disarmed, line) if "::" in line or "##" in line else line
+
+
+def _disarmed(match: re.Match[str]) -> str:
+    return "\\x23" if match[0] == "#" else f"{match['blanks']}\\x3a"
 
 
 def plain(line: str) -> str:
@@ -81,10 +95,10 @@ def shell_word(word: str) -> str:
     """*word* quoted, so that a POSIX shell reads it as one word; bash's ``$'...'`` where a character must not show."""
     from shlex import quote
 
-    if visible(word) == word:
+    if inert(visible(word)) == word:
         return quote(word)
     escaped = word.replace("\\", "\\\\").replace("'", "\\'")
-    return f"$'{_HIDDEN.sub(_shell_escape, escaped)}'"
+    return f"$'{inert(_HIDDEN.sub(_shell_escape, escaped))}'"
 
 
 def _shell_escape(match: re.Match[str]) -> str:

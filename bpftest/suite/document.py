@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from yaml import MarkedYAMLError
 
 from bpftest.errors import Place, SuiteError
 from bpftest.suite.document_build import Building, Data
+from bpftest.suite.document_copies import Container, Copy, Spot, Text
 from bpftest.suite.document_source import InvalidDocument, Source, read_source, source
 
 __all__ = ["Container", "Data", "Document", "InvalidDocument", "document", "read"]
-
-Container = dict[str, Any] | list[Any]
 
 _ANCHOR = re.compile(r"&\S*(?:\s+(?:#[^\r\n]*)?)*")
 _COMMENT = re.compile(r"[ \t]+(?P<comment>#[^\r\n]*)")
@@ -30,10 +29,11 @@ class Document:
 
     *data* is plain: dict, list, str, int, float, bool, None. A piece of it is named by the mapping or list that holds
     it, the very object in *data*, and its key or index there. What an alias repeats is one object in two places: what
-    stands inside it is where the anchor is. Values in *data* may be replaced, entries may not come or go.
+    stands inside it is where the anchor is. Values in *data* may be replaced, entries may not come or go; texts with
+    variables and tables are, by `fill` and `expand`, which keep in mind what is written.
     """
 
-    __slots__ = ("_anchors", "_marks", "_orders", "_root", "_source", "data", "path")
+    __slots__ = ("_anchors", "_copies", "_marks", "_orders", "_root", "_source", "_tables", "_texts", "data", "path")
 
     def __init__(self, source: Source, building: Building, root: tuple[Data, int, int]) -> None:
         self.path = source.path  # as the user named it
@@ -43,18 +43,55 @@ class Document:
         self._marks = building.marks
         self._anchors = building.anchors
         self._orders: dict[int, dict[str, int]] = {}  # id of a mapping → the number of each key
+        self._copies: dict[int, Copy] = {}  # id of a mapping or list that is not in the file → what it is a copy of
+        self._texts: dict[tuple[int, str | int], Text] = {}  # what `fill` has replaced
+        self._tables: tuple[Container, Mapping[int, int]] = ([], {})  # as `expand` has them
+
+    def fill(self, container: Container, key: Any, value: Any, values: Mapping[str, Any]) -> None:
+        """Puts *value* in the place of a text: what that says with the *values* of its variables."""
+        self._texts[id(container), key] = Text(container[key], values)
+        container[key] = value
+
+    def copied(self, made: Container, copy: Copy) -> None:
+        """*made*, which is to become a part of *data*, is a *copy* of a mapping or list of the file."""
+        self._copies[id(made)] = copy
+
+    def add(self, made: Container, key: str | int, spot: Spot) -> None:
+        """*made*, a copy, has a value of *key*, for which *spot* stands in the file."""
+        copy = self._copies[id(made)]
+        self._copies[id(made)] = copy._replace(origins={**copy.origins, key: spot})
+
+    def expand(self, cases: list[Any], copy: Copy, tables: Mapping[int, int]) -> None:
+        """Puts *cases* in the place of those of the file. *tables*: those that are rows of a case → its number."""
+        self._tables = self.data["cases"], tables
+        self.data["cases"] = cases
+        self.copied(cases, copy)
+
+    def table(self, index: int) -> Spot | None:
+        """The case of the file of which the case at *index* is a row; None if it is none."""
+        cases, tables = self._tables
+        return (cases, tables[index]) if index in tables else None
+
+    def is_of_a_row(self, container: Container, key: str | int) -> bool:
+        """Whether the value of *key* is what a row of a table says, and stands there."""
+        copy = self._copies.get(id(container))
+        return copy is not None and key in copy.origins
 
     def place(self, container: Container, key: str | int) -> Place:
         """Where the value of *key* in *container* stands; the key, if nothing is written there, which is null.
 
         Of a mapping or list in block style its beginning: the first key, the first '-'. Of an alias, the alias.
+        Of a variable of a table's row, in the row.
         """
+        container, key = self._spot(container, key)
         start, end = self._value_span(container, key)
         value = container[key]  # type: ignore[index]
         return self.key_place(container, key) if value is None and start == end else self._beginning(value, start, end)
 
     def key_place(self, container: Container, key: str | int) -> Place:
         """Where *key* itself stands; for an entry of a list, which has no key, the entry."""
+        if id(container) in self._copies:
+            container, key = self._copies[id(container)].key_spot(key)
         marks, at = self._marks[id(container)], self._number(container, key)
         if isinstance(container, dict):
             return self._source.place(self._without_anchor(*marks[2 + 4 * at : 4 + 4 * at]), marks[3 + 4 * at])
@@ -70,7 +107,15 @@ class Document:
         """
         from bpftest.suite.document_columns import spans
 
-        value = container[key]  # type: ignore[index]
+        filled = self._text(container, key)
+        value = container[key] if filled is None else filled.written  # type: ignore[index]
+        if filled is not None:
+            from bpftest.suite.variables import part
+
+            inside = part(filled.written, filled.values, offset, width)
+            if inside.name in filled.rows:
+                return self.place_within(*filled.rows[inside.name], inside.offset, width)
+            offset, width = inside.start, inside.width
         start, end = self._written_span(container, key)
         found = spans(self._source.text, start, end, value) if isinstance(value, str) and start < end else None
         if found is None or not 0 <= offset < len(found):
@@ -95,6 +140,7 @@ class Document:
         ``packet: Ether()/Raw(b"a # b")`` is the text ``Ether()/Raw(b"a`` and a comment.
         """
         start, end = self._written_span(container, key)
+        container, key = self._spot(container, key)
         if start == end or self._source.text[start] in "\"'|>[{" or id(container[key]) in self._marks:  # type: ignore[index]
             return None
         comment = _COMMENT.match(self._source.text, end)
@@ -113,6 +159,21 @@ class Document:
         """(number, text without its end) of the lines *first* to *last*, both from 1, those that there are."""
         return self._source.lines(first, last)
 
+    def _spot(self, container: Container, key: str | int) -> Spot:
+        """Where the file has the value of *key*."""
+        copy = self._copies.get(id(container))
+        return (container, key) if copy is None else copy.spot(key)
+
+    def _text(self, container: Container, key: str | int) -> Text | None:
+        """The value of *key* as it is written, if that is a text with variables."""
+        copy = self._copies.get(id(container))
+        if copy is None:
+            return self._texts.get((id(container), key))
+        if key in copy.origins:
+            return None
+        written = copy.template[key]  # type: ignore[index]
+        return Text(written, copy.values, copy.rows) if isinstance(written, str) and "$" in written else None
+
     def _number(self, container: Container, key: str | int) -> int:
         if isinstance(key, int):
             return key
@@ -129,9 +190,20 @@ class Document:
 
     def _written_span(self, container: Container, key: str | int) -> tuple[int, int]:
         """Start and end of a value without its anchor; of an alias, those of the value that it repeats."""
+        container, key = self._spot(container, key)
         start, end = self._value_span(container, key)
         start, end = self._anchors.get(start, (start, end))
         return self._without_anchor(start, end), end
+
+    def line_range(self, container: Container, key: str | int) -> tuple[int, int]:
+        """The first and the last line, from 1, of the value of *key*."""
+        container, key = self._spot(container, key)
+        start, end = self._value_span(container, key)
+        marks = self._marks.get(id(container[key]))  # type: ignore[index]
+        if marks is not None and marks[0] == start:
+            end = marks[1]
+        written = self._source.text[start:end].rstrip()
+        return self._source.place(start, start).line, self._source.place(start + len(written) - 1, start).line
 
     def _beginning(self, value: Data, start: int, end: int) -> Place:
         text, first = self._source.text, self._without_anchor(start, end)

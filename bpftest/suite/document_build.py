@@ -108,7 +108,7 @@ class Building:
             self._refuse_alias(event)
             return None
         value, start, end = anchored
-        nodes, levels = _extent(value)
+        nodes, levels = extent(value)
         self._nodes += nodes - 1
         if self._nodes > MAX_NODES:
             raise self._too_large(event)
@@ -229,9 +229,9 @@ class Building:
         return self._source.place(start, len(self._source.text))
 
 
-def _extent(value: Data) -> tuple[int, int]:
+def extent(value: Any) -> tuple[int, int]:
     """How many values *value* holds, itself included, and how many levels: 0 for a scalar."""
     if not isinstance(value, (dict, list)):
         return 1, 0
-    inner = [_extent(entry) for entry in (value.values() if isinstance(value, dict) else value)]
+    inner = [extent(entry) for entry in (value.values() if isinstance(value, dict) else value)]
     return 1 + sum(nodes for nodes, _ in inner), 1 + max((levels for _, levels in inner), default=0)

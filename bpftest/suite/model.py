@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bpftest.errors import Place
+from bpftest.errors import Place, SuiteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,6 +41,19 @@ class Written:
         """The keys of a mapping, in the order of the file."""
         return iter(self.value)
 
+    def parts(self) -> list[Written]:
+        """The elements of a list, or the values of a mapping, in the order of the file."""
+        value = self.value
+        return [Written(self.document, value, key) for key in (value if isinstance(value, dict) else range(len(value)))]
+
+    def is_of_a_row(self) -> bool:
+        """Whether a row of a table says the value."""
+        return self.document.is_of_a_row(self.container, self.key)
+
+    def line_range(self) -> tuple[int, int]:
+        """The first and the last line of the value."""
+        return self.document.line_range(self.container, self.key)
+
     def place(self) -> Place:
         """Where the value stands."""
         return self.document.place(self.container, self.key)
@@ -51,6 +65,15 @@ class Written:
     def part(self, span: tuple[int, int] | None) -> Place:
         """Where (offset, width) characters inside the value's text stand; None: the value itself."""
         return self.place() if span is None else self.document.place_within(self.container, self.key, *span)
+
+
+class Substituted(NamedTuple):
+    """What became of a document when its variables got their values."""
+
+    faults: tuple[SuiteError, ...] = ()
+    unjudged: tuple[Place, ...] = ()  # of texts that keep their variables: what the schema says of them means nothing
+    variables: Mapping[str, Any] = MappingProxyType({})  # of the suite: its own and those from outside
+    used: frozenset[str] = frozenset()  # the names that it declares, or that its texts name
 
 
 class Source(NamedTuple):
@@ -66,6 +89,7 @@ class Load(NamedTuple):
     flags: tuple[str, ...] = ()
     log_level: int = 0
     also: tuple[str, ...] = ()
+    maps: Written | None = None  # sizes of maps, by name
 
 
 class Program(NamedTuple):
@@ -90,26 +114,56 @@ class Requires(NamedTuple):
     config: tuple[str, ...] = ()
 
 
-class Case(NamedTuple):
-    """One case."""
+class Step(NamedTuple):
+    """One BPF_PROG_RUN of a case; a case that has no `steps` is one itself."""
 
-    name: str
-    here: Written  # the case as a whole
+    here: Written  # the step as a whole
     program: Program
-    expect: Written
+    expect: Written  # empty where the step expects nothing
+    name: str = ""
     packet: Written | None = None
     ctx: Written | None = None
-    sockets: Written | None = None
     maps: Written | None = None
     globals: Written | None = None
     repeat: int = 1
     cpu: int | None = None
     flags: Written | None = None
+    timeout_s: float = TIMEOUT_S  # of the case
+    benchmark: Written | None = None
+    live: Written | None = None
+
+    def name_place(self) -> Place:
+        """Where its name stands, or the step itself if it has none."""
+        return self.here["name"].key_place() if "name" in self.here else self.here.place()
+
+
+class Case(NamedTuple):
+    """One case."""
+
+    name: str
+    here: Written  # the case as a whole
+    steps: tuple[Step, ...]  # one at least
+    sockets: Written | None = None
+    interfaces: Written | None = None
+    routes: Written | None = None
+    neighbours: Written | None = None
+    maps: Written | None = None  # before the first of several steps; of a single one they are the step's
+    globals: Written | None = None  # the same
     timeout_s: float = TIMEOUT_S
     tags: tuple[str, ...] = ()
     skip: str = ""
     xfail: str = ""
     requires: Requires = Requires()
+    table: Written | None = None  # the case of the file of which this one is a row
+
+    @property
+    def program(self) -> Program:
+        """The program of the first step."""
+        return self.steps[0].program
+
+    def expects(self, *keys: str) -> bool:
+        """Whether a step expects one of *keys*."""
+        return any(key in step.expect for step in self.steps for key in keys)
 
 
 class Suite(NamedTuple):
@@ -122,3 +176,4 @@ class Suite(NamedTuple):
     packets: Mapping[str, Any]
     headers: Mapping[str, Any]
     cases: tuple[Case, ...]
+    used: frozenset[str] = frozenset()  # names of variables that it declares, or that its texts name

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bpftest.errors import SuiteError
 from bpftest.suite.document import InvalidDocument, read
-from bpftest.suite.model import TIMEOUT_S, Case, Load, Program, Requires, Source, Suite, Written
+from bpftest.suite.model import TIMEOUT_S, Case, Load, Program, Requires, Source, Step, Substituted, Suite, Written
 from bpftest.suite.schema import faults as schema_faults
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bpftest.errors import Place
     from bpftest.suite.document import Document
 
+_NONE: Mapping[str, Any] = MappingProxyType({})
 PROGRAM_KEYS = ("object", "source", "program", "type", "attach_type", "load")
+NETWORK = ("interfaces", "routes", "neighbours")
+OF_A_RUN = ("packet", "ctx", "sockets", *NETWORK, "maps", "globals", "repeat", "live", "cpu", "flags", "benchmark")
+OF_A_CASE = ("sockets", *NETWORK, "maps", "globals")  # what steps share instead of each having it
+NOTHING: dict[str, Any] = {"expect": {}}  # of a step that expects nothing
 INCLUDING = ("-idirafter", "-isystem", "-iquote", "-include", "-I")  # what follows is a path
 # Longest unit first, so that "ms" is not read as "s".
 SECONDS = {"min": 60.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "s": 1.0}
@@ -28,43 +37,53 @@ class InvalidSuiteFile(Exception):
         self.faults = faults
 
 
-def read_suite(path: str) -> Suite:
-    """The suite at *path*. Raises InvalidSuiteFile."""
+def read_suite(path: str, given: Mapping[str, Any] = _NONE) -> Suite:
+    """The suite at *path*. *given*: variables from outside, stronger than its own. Raises InvalidSuiteFile."""
     try:
         document = read(path)
     except InvalidDocument as error:
         raise InvalidSuiteFile(path, error.faults) from None
-    return suite(document)
+    return suite(document, given)
 
 
-def suite(document: Document) -> Suite:
-    """The suite that *document* says. Raises InvalidSuiteFile."""
-    faults = _substitute(document) or schema_faults(document)
+def suite(document: Document, given: Mapping[str, Any] = _NONE) -> Suite:
+    """The suite that *document* says, which is changed. Raises InvalidSuiteFile."""
+    found = _substitute(document, given)
+    faults = (*found.faults, *(fault for fault in schema_faults(document) if not _about(fault, found.unjudged)))
     if faults:
-        raise InvalidSuiteFile(document.path, faults)
+        raise InvalidSuiteFile(document.path, _in_order(faults))
     reading = _Reading(document)
     cases = tuple(reading.case(index) for index in range(len(document.data["cases"])))
     faults = (*reading.faults, *_repeated_names(cases))
     if faults:
-        raise InvalidSuiteFile(document.path, tuple(sorted(faults, key=_position)))
+        raise InvalidSuiteFile(document.path, _in_order(faults))
     data = document.data
     return Suite(
         document.path,
         data.get("suite", ""),
         document,
-        data.get("vars", {}),
+        found.variables,
         data.get("packets", {}),
         data.get("headers", {}),
         cases,
+        found.used,
     )
 
 
-def _substitute(document: Document) -> tuple[SuiteError, ...]:
-    if not document.contains("$"):
-        return ()
+def _substitute(document: Document, given: Mapping[str, Any]) -> Substituted:
+    if not any(map(document.contains, ("$", "vars", "rows", "matrix"))) and not given:
+        return Substituted()
     from bpftest.suite.variables import substitute
 
-    return substitute(document)
+    return substitute(document, given)
+
+
+def _about(fault: SuiteError, unjudged: tuple[Place, ...]) -> bool:
+    """Whether *fault* is of a text that still has the name of a variable in it."""
+    here = fault.place
+    return here is not None and any(
+        here.line == there.line and here.column <= there.column < here.column + here.width for there in unjudged
+    )
 
 
 class _Reading:
@@ -84,43 +103,86 @@ class _Reading:
         """The case at *index*, completed by the defaults."""
         cases: list[dict[str, Any]] = self._top["cases"]
         own = cases[index]
-        document, defaults = self._document, self._defaults
-
-        def written(key: str) -> Written | None:
-            if key in own:
-                return Written(document, own, key)
-            return Written(document, defaults, key) if key in defaults else None
-
-        def value(key: str, otherwise: Any = None) -> Any:
-            return own[key] if key in own else defaults.get(key, otherwise)
-
-        timeout = value("timeout")
+        defaults, outer = self._defaults, self._outer(own)
+        timeout = own.get("timeout", defaults.get("timeout"))
+        timeout_s = seconds(timeout) if timeout else TIMEOUT_S
+        steps = self._steps(own, outer, timeout_s) if "steps" in own else (self._only_step(cases, index, timeout_s),)
+        several = outer if "steps" in own else {}
         return Case(
             own["name"],
-            Written(document, cases, index),
-            self._program_of(own),
-            Written(document, own, "expect"),
-            written("packet"),
-            written("ctx"),
-            written("sockets"),
-            written("maps"),
-            written("globals"),
-            value("repeat", 1),
-            value("cpu"),
-            written("flags"),
-            seconds(timeout) if timeout else TIMEOUT_S,
+            Written(self._document, cases, index),
+            steps,
+            outer.get("sockets"),
+            outer.get("interfaces"),
+            outer.get("routes"),
+            outer.get("neighbours"),
+            several.get("maps"),
+            several.get("globals"),
+            timeout_s,
             (*defaults.get("tags", ()), *own.get("tags", ())),
-            value("skip", ""),
-            value("xfail", ""),
+            own.get("skip", defaults.get("skip", "")),
+            own.get("xfail", defaults.get("xfail", "")),
             _requires(own["requires"]) if "requires" in own else self._shared_requires,
+            self._table(index),
         )
 
-    def _program_of(self, own: dict[str, Any]) -> Program:
-        said = self._said(own)
+    def _table(self, index: int) -> Written | None:
+        """The case of the file of which the case at *index* is a row."""
+        spot = self._document.table(index)
+        return Written(self._document, *spot) if spot else None
+
+    def _outer(self, own: dict[str, Any]) -> dict[str, Written]:
+        """What a case and the defaults say, the case first."""
+        defaults, document = self._defaults, self._document
+        shared = {key: Written(document, defaults, key) for key in OF_A_RUN if key in defaults}
+        return shared | {key: Written(document, own, key) for key in OF_A_RUN if key in own}
+
+    def _only_step(self, cases: list[dict[str, Any]], index: int, timeout_s: float) -> Step:
+        """The step that a case without `steps` is."""
+        own = cases[index]
+        said, here = self._said(own), Written(self._document, cases, index)
+        return self._step(own, here, self._outer(own), self._program_of(own, said), timeout_s)._replace(name="")
+
+    def _steps(self, own: dict[str, Any], outer: dict[str, Written], timeout_s: float) -> tuple[Step, ...]:
+        """The steps of a case, each completed by what the case and the defaults say of a run."""
+        document, written = self._document, own["steps"]
+        shared = {key: where for key, where in outer.items() if key not in OF_A_CASE}
+        of_case = self._said(own)
+        steps = []
+        for index, one in enumerate(written):
+            of_step = {key: Written(document, one, key) for key in PROGRAM_KEYS if key in one}
+            inner = {key: Written(document, one, key) for key in OF_A_RUN if key in one}
+            program = self._program_of(own, of_case | of_step)
+            steps.append(self._step(one, Written(document, written, index), shared | inner, program, timeout_s))
+        self.faults += _wrong_steps(own, tuple(steps), document)
+        return tuple(steps)
+
+    def _step(
+        self, own: dict[str, Any], here: Written, said: dict[str, Written], program: Program, timeout_s: float
+    ) -> Step:
+        document = self._document
+        return Step(
+            here,
+            program,
+            Written(document, own if "expect" in own else NOTHING, "expect"),
+            own.get("name", ""),
+            said.get("packet"),
+            said.get("ctx"),
+            said.get("maps"),
+            said.get("globals"),
+            said["repeat"].value if "repeat" in said else 1,
+            said["cpu"].value if "cpu" in said else None,
+            said.get("flags"),
+            timeout_s,
+            said.get("benchmark"),
+            said.get("live"),
+        )
+
+    def _program_of(self, case: dict[str, Any], said: dict[str, Written]) -> Program:
         program = self._program(_layered(self._shared, said)) if said else self._shared_program
         if program.object is None and program.source is None:
             hint = "say 'object: file.bpf.o' or 'source: file.bpf.c', at the top or in the case"
-            self.faults.append(SuiteError("no program to run", hint, self._document.key_place(own, "name")))
+            self.faults.append(SuiteError("no program to run", hint, self._document.key_place(case, "name")))
         return program
 
     def _said(self, container: dict[str, Any]) -> dict[str, Written]:
@@ -145,7 +207,12 @@ class _Reading:
             value("program"),
             value("type"),
             value("attach_type"),
-            Load(tuple(load.get("flags", ())), load.get("log_level", 0), tuple(load.get("also", ()))),
+            Load(
+                tuple(load.get("flags", ())),
+                load.get("log_level", 0),
+                tuple(load.get("also", ())),
+                said["load"]["maps"] if "maps" in load else None,
+            ),
             said,
         )
 
@@ -186,8 +253,30 @@ def _requires(said: dict[str, Any] | None) -> Requires:
     return Requires(said.get("kernel", ""), **lists)
 
 
+def _in_order(faults: tuple[SuiteError, ...]) -> tuple[SuiteError, ...]:
+    """Each mistake once, from the top of the file: the rows of a table share its mistakes."""
+    unique = {str(fault): fault for fault in faults}
+    return tuple(sorted(unique.values(), key=_position))
+
+
 def _position(fault: SuiteError) -> tuple[int, int]:
     return (fault.place.line, fault.place.column) if fault.place else (0, 0)
+
+
+def _wrong_steps(case: dict[str, Any], steps: tuple[Step, ...], document: Document) -> Iterator[SuiteError]:
+    """The mistakes of a case with steps that its schema cannot tell."""
+    if "expect" in case:
+        hint = "put it into the last step, to look at the end of the case"
+        yield SuiteError("with 'steps', each step has its own 'expect'", hint, document.key_place(case, "expect"))
+    elif not any(step.expect.value for step in steps):
+        hint = "a case that checks nothing would always pass: say 'expect:' in a step"
+        yield SuiteError("no step expects anything", hint, document.key_place(case, "steps"))
+    before: dict[str, Step] = {}
+    for step in steps:
+        if step.name and before.setdefault(step.name, step) is not step:
+            line = before[step.name].here["name"].place().line
+            what = f"a second step named '{step.name}'"
+            yield SuiteError(what, f"the step at line {line} has this name", step.here["name"].place())
 
 
 def _repeated_names(cases: tuple[Case, ...]) -> tuple[SuiteError, ...]:
@@ -195,8 +284,12 @@ def _repeated_names(cases: tuple[Case, ...]) -> tuple[SuiteError, ...]:
     faults = []
     for case in cases:
         before = first.setdefault(case.name, case)
-        if before is not case:
-            line = before.here["name"].place().line
-            hint = f"the case at line {line} has this name; reports tell cases apart by it"
-            faults.append(SuiteError(f"a second case named '{case.name}'", hint, case.here["name"].place()))
+        if before is case:
+            continue
+        place = case.here.place() if case.table else case.here["name"].place()
+        line = (before.here if before.table else before.here["name"]).place().line
+        hint = f"the case at line {line} has this name; reports tell cases apart by it"
+        if case.table and before.table and case.table.key == before.table.key:
+            hint = "say more of the row's variables in the name: reports tell cases apart by it"
+        faults.append(SuiteError(f"a second case named '{case.name}'", hint, place))
     return tuple(faults)

@@ -18,14 +18,14 @@ _FOLDERS = (os.path.join(_PACKAGE, "schemas"), os.path.join(os.path.dirname(_PAC
 
 
 @functools.cache
-def schema_text() -> str:
-    """The schema file as it is shipped, JSON. Raises FileNotFoundError when the installation is broken."""
+def schema_text(name: str = "suite.schema.json") -> str:
+    """A schema file as it is shipped, JSON. Raises FileNotFoundError when the installation is broken."""
     for folder in _FOLDERS:
-        path = os.path.join(folder, "suite.schema.json")
+        path = os.path.join(folder, name)
         if os.path.exists(path):
             with open(path, encoding="utf-8") as file:
                 return file.read()
-    raise FileNotFoundError(f"there is no suite.schema.json in {' or '.join(_FOLDERS)}")
+    raise FileNotFoundError(f"there is no {name} in {' or '.join(_FOLDERS)}")
 
 
 def faults(document: Document) -> tuple[SuiteError, ...]:

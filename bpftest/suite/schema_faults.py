@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpftest.errors import Place, SuiteError
@@ -29,7 +30,7 @@ _Faults = Iterator[SuiteError]
 
 def schema_faults(document: Document, schema: Schema) -> tuple[SuiteError, ...]:
     """The mistakes of *document* by *schema*, in the order of the file, but those that only follow from another."""
-    found = list(breaches(document, schema))
+    found = _with_all_keys(list(breaches(document, schema)))
     mistyped = {breach.path for breach in found if breach.keyword == "type" and not breach.is_key}
     causes = [breach for breach in found if breach.keyword == "type" or not _is_inside(breach.path, mistyped)]
     faults: dict[tuple[Place | None, str], SuiteError] = {}
@@ -41,6 +42,17 @@ def schema_faults(document: Document, schema: Schema) -> tuple[SuiteError, ...]:
     if len(ordered) > MAX_FAULTS:
         ordered[-1] = SuiteError("there are more mistakes from here on", place=ordered[-1].place)
     return tuple(ordered)
+
+
+def _with_all_keys(found: list[Breach]) -> list[Breach]:
+    """*found*; where a branch of a schema requires a key, its breach knows which keys are misspelt in the mapping."""
+    closed = {breach.path: breach.schema for breach in found if breach.keyword == "additionalProperties"}
+    return [
+        replace(breach, schema={**closed[breach.path], "required": breach.rule})
+        if breach.keyword == "required" and breach.path in closed
+        else breach
+        for breach in found
+    ]
 
 
 def _explained(found: Iterable[Breach]) -> _Faults:

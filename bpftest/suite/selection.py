@@ -12,7 +12,7 @@ from bpftest.wording import meant
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from bpftest.suite.model import Case, Suite
+    from bpftest.suite.model import Case, Suite, Written
 
 ENDINGS = (".yaml", ".yml")
 LEFT_OUT = "__snapshots__"
@@ -70,7 +70,7 @@ def names(suite: Suite, targets: Iterable[Target]) -> frozenset[str]:
         if one.case is not None:
             found.add(_by_name(suite, one.case).name)
         elif one.line is not None:
-            found.add(_by_line(suite, one.line).name)
+            found.update(case.name for case in _by_line(suite, one.line))
         else:
             found.update(case.name for case in suite.cases)
     return frozenset(found)
@@ -85,11 +85,25 @@ def _by_name(suite: Suite, name: str) -> Case:
     raise UsageError(f"no case '{name}' in {suite.path}", hint)
 
 
-def _by_line(suite: Suite, line: int) -> Case:
-    before = [case for case in suite.cases if case.here.place().line <= line]
-    if before:
-        return before[-1]
-    raise UsageError(f"no case at line {line} of {suite.path}", f"see: bpftest list {suite.path}")
+def _by_line(suite: Suite, line: int) -> list[Case]:
+    """The case in which *line* stands; of a table the row, or all rows where the line is of none."""
+    before = [case for case in suite.cases if _whole(case).place().line <= line]
+    if not before:
+        raise UsageError(f"no case at line {line} of {suite.path}", f"see: bpftest list {suite.path}")
+    last = _whole(before[-1])
+    cases = [case for case in before if _whole(case).key == last.key and bool(case.table) == bool(before[-1].table)]
+    return [case for case in cases if line in range(*_ends(case.here))] or cases
+
+
+def _whole(case: Case) -> Written:
+    """The case as it stands in the file."""
+    return case.table or case.here
+
+
+def _ends(where: Written) -> tuple[int, int]:
+    """The first line of a value, and the first after it."""
+    first, last = where.line_range()
+    return first, last + 1
 
 
 # --- -k and -t ----------------------------------------------------------------------------------------------------
@@ -159,8 +173,11 @@ class _Parsing:
         return lambda texts: any(part(texts) for part in parts)
 
     def end(self) -> None:
-        if self._tokens[self._at][0] != "end":
-            self._refuse()
+        kind, word = self._tokens[self._at]
+        if kind == ")":
+            self._refuse("a bracket is closed that was not opened")
+        if kind != "end":
+            self._refuse(f"'and' or 'or' is missing before {word!r}")
 
     def _both(self) -> Callable[[Iterable[str]], bool]:
         parts = [self._single()]
@@ -174,14 +191,20 @@ class _Parsing:
             return lambda texts: not inner(texts)
         if self._take("("):
             inner = self._deeper(self.either)
-            if not self._take(")"):
-                self._refuse()
+            self._close()
             return inner
         kind, word = self._tokens[self._at]
         if kind != "word":
-            self._refuse()
+            self._refuse("a word is missing at the end" if kind == "end" else f"a word is missing before {word!r}")
         self._at += 1
         return lambda texts: self._matches(word, texts)
+
+    def _close(self) -> None:
+        kind, word = self._tokens[self._at]
+        if kind == "end":
+            self._refuse("a bracket is not closed")
+        if not self._take(")"):
+            self._refuse(f"'and' or 'or' is missing before {word!r}")
 
     def _deeper(self, parse: Callable[[], Callable[[Iterable[str]], bool]]) -> Callable[[Iterable[str]], bool]:
         if self._depth == DEPTH_MAX:
@@ -197,6 +220,8 @@ class _Parsing:
         self._at += 1
         return True
 
-    def _refuse(self) -> NoReturn:
-        hint = "words with and, or, not and brackets; put several words in quotes: \"'drops telnet' and not slow\""
-        raise UsageError(f"{self._what}: not understood at {self._tokens[self._at][1]!r}", hint)
+    def _refuse(self, why: str) -> NoReturn:
+        hint = (
+            "words with and, or, not and brackets; quote what has blanks or brackets: \"'drops telnet' and not slow\""
+        )
+        raise UsageError(f"{self._what}: {why}", hint)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 ADDRESS_NAMES = {4: "an IPv4 address", 6: "a MAC address", 16: "an IPv6 address"}  # by size in bytes
 
 HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
 
+@functools.lru_cache(maxsize=1024)
 def address_bytes(text: str) -> bytes | None:
     """4, 6 or 16 bytes, or None if *text* is no address."""
     groups = text.split(":")

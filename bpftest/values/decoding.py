@@ -11,6 +11,7 @@ from bpftest.errors import ObjectError
 from bpftest.values.addresses import address_text
 from bpftest.values.bits import FLOAT_CODES, load_bits, signed
 from bpftest.values.forms import byte_count, clean_text
+from bpftest.values.numbers import number_of
 from bpftest.values.slots import Slot
 
 
@@ -22,6 +23,9 @@ def decode(btf: Btf, type_id: int, data: bytes) -> Any:
     no natural value is `{hex: ...}`: text that does not print, other arrays of bytes, NaN, a union none of whose
     members has all of its bits. Raises ObjectError.
     """
+    number = number_of(btf, type_id)
+    if number is not None and len(data) == number.end and not number.address:
+        return int.from_bytes(data, number.order, signed=number.signed)
     slot = Slot(btf, type_id, "")
     if len(data) != slot.size:
         raise ObjectError(f"there are {byte_count(len(data))}, but {slot.type_name} has {slot.size}")
@@ -41,6 +45,22 @@ def read_number(data: bytes, slot: Slot) -> int:
     return signed(number, bits) if slot.is_signed else number
 
 
+def constants(slot: Slot, number: int, *, several: bool = False) -> str:
+    """The name of *number* in an enum, or those of its bits; "" if it has none.
+
+    *several*: its bits may be told in any enum, not just in one whose constants are all of one bit.
+    """
+    names = slot.btf.constants(slot.type_id).names
+    if number in names or number <= 0 or not (several or all(_is_bit(one) for one in names if one)):
+        return names.get(number, "")
+    flags = [flag for flag in names if _is_bit(flag) and flag & number]
+    return "|".join(names[flag] for flag in flags) if sum(flags) == number else ""
+
+
+def _is_bit(number: int) -> bool:
+    return number > 0 and number & (number - 1) == 0
+
+
 def _natural(data: bytes, slot: Slot) -> Any:
     """What is not an address; None for what can be shown in hex only."""
     match slot.type:
@@ -49,7 +69,7 @@ def _natural(data: bytes, slot: Slot) -> Any:
             return number if not slot.is_boolean else bool(number) if number in {0, 1} else None
         case Enum():
             number = read_number(data, slot)
-            return slot.btf.constants(slot.type_id).names.get(number, number)
+            return constants(slot, number) or number
         case Float(size=size) if size in FLOAT_CODES:
             order = "<" if slot.btf.byteorder == "little" else ">"
             (value,) = struct.unpack(order + FLOAT_CODES[size], slot.bytes_of(data))

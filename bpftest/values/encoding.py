@@ -8,10 +8,11 @@ from itertools import pairwise
 from typing import Any
 
 from bpftest.btf import Array, Btf, Enum, Float, Int, Kind, Pointer, Struct
-from bpftest.errors import ObjectError, SuiteError
+from bpftest.errors import ObjectError, SuiteError, each
 from bpftest.values.addresses import ADDRESS_NAMES, address_bytes
 from bpftest.values.bits import FLOAT_CODES, bounds, store_bits
 from bpftest.values.forms import byte_count, form_bytes, form_of, out_of_range, text_bytes
+from bpftest.values.numbers import number_fields, number_of
 from bpftest.values.slots import Slot
 from bpftest.values.written import brief, choices, either, listed
 
@@ -25,6 +26,10 @@ def encode(btf: Btf, type_id: int, value: object, *, path: str = "value", base: 
     is None. *path*: what errors call the value. Raises SuiteError for a value that does not fit, ObjectError where
     the BTF cannot be true.
     """
+    number = number_of(btf, type_id)
+    content = number.bytes_of(value) if number is not None else None
+    if content is not None and (base is None or len(base) == len(content)):
+        return content
     slot = Slot(btf, type_id, path)
     if base is None and slot.size > NEW_MAX:
         raise SuiteError(f"{path}: {slot.type_name} has {slot.size} bytes, more than a suite can write")
@@ -138,8 +143,7 @@ def _write_array(data: bytearray, slot: Slot, count: int, value: object) -> None
         raise _misfit(slot, value)
     if len(value) > count:
         raise SuiteError(f"{slot.path}: a list of {len(value)} does not fit {slot.type_name}")
-    for element, one in zip(slot.elements(len(value)), value, strict=True):
-        write(data, element, one)
+    each(lambda pair: write(data, *pair), zip(slot.elements(len(value)), value, strict=True))
 
 
 def _write_struct(data: bytearray, slot: Slot, value: object) -> None:
@@ -148,8 +152,16 @@ def _write_struct(data: bytearray, slot: Slot, value: object) -> None:
         return
     if not isinstance(value, Mapping):
         raise _misfit(slot, value)
-    for name, content in value.items():
-        write(data, slot.field(name), content)
+    numbers = number_fields(slot.btf, slot.type_id)
+    others: list[str] = []
+    for name, one in value.items():
+        content = numbers[name].bytes_of(one) if name in numbers else None
+        if content is None:
+            others.append(name)
+        else:
+            start = slot.bit_offset // 8 + numbers[name].start
+            data[start : start + len(content)] = content
+    each(lambda name: write(data, slot.field(name), value[name]), others)
     _refuse_overlap(slot, value)
 
 
@@ -180,10 +192,10 @@ def _misfit(slot: Slot, value: object) -> SuiteError:
 
 def _options(slot: Slot) -> list[str]:
     """What can be written in *slot*."""
-    options = [ADDRESS_NAMES[slot.size]] if slot.takes_address else []
+    options = [ADDRESS_NAMES[slot.size]] if slot.suggests_address else []
     match slot.type:
         case Struct():
-            options += [f"its fields ({listed(slot.btf.layout(slot.type_id).fields)})"]
+            options += [f"its fields ({listed(slot.field_names)})"]
         case Enum(values=values):
             options += ["a number", f"a constant ({listed(name for name, _ in values)})"]
         case Float(size=size) if size not in FLOAT_CODES:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bpftest.btf import Array, Btf, Enum, Int, Struct, Type
+from bpftest.btf import Array, Btf, Enum, Int, Struct, Type, is_special
 from bpftest.errors import SuiteError
 from bpftest.values.addresses import ADDRESS_NAMES
 from bpftest.values.written import brief, choices
@@ -24,6 +24,7 @@ TYPEDEF_ORDERS: dict[str, ByteOrder] = {
     "__le64": "little",
 }
 ADDRESS_STRUCTS = {"in_addr": 4, "in6_addr": 16}  # bytes
+WORD = 4  # bytes: numbers of more are no parts of an address
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,11 @@ class Slot:
         takes = isinstance(self.type, (Int, Array, Struct)) and not self.bit_size and not self.is_text
         return takes and self.size in ADDRESS_NAMES
 
+    @property
+    def suggests_address(self) -> bool:
+        """Whether an address is something to think of there: a struct of several numbers is none, whatever its size."""
+        return self.takes_address and (not isinstance(self.type, Struct) or _may_be_address(self.btf, self.type_id))
+
     def bytes_of(self, data: bytes) -> bytes:
         """The bytes of *data*, the whole value, that the slot is in."""
         return data[self.bit_offset // 8 : (self.bit_offset + 8 * self.size + 7) // 8]
@@ -125,9 +131,15 @@ class Slot:
         member = fields.get(name)
         if member is None:
             what = f"{self.path}: {self.type_name} has no field {brief(name)}"
-            raise SuiteError(what, choices("fields", name, fields))
+            raise SuiteError(what, choices("fields", name, self.field_names))
         offset = self.bit_offset + member.bit_offset
         return Slot(self.btf, member.type, f"{self.path}.{name}", offset, member.bit_size)
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """The fields of a struct or union that a suite can say something of."""
+        fields = self.btf.layout(self.type_id).fields
+        return tuple(name for name, member in fields.items() if not is_special(self.btf, member.type))
 
     def elements(self, count: int) -> Iterator[Slot]:
         """The first *count* elements of an array."""
@@ -144,6 +156,16 @@ class Slot:
         if isinstance(element, Int) and element.size == 1 and element.bits == 8 and not element.is_bool:
             return element
         return None
+
+
+def _may_be_address(btf: Btf, type_id: int) -> bool:
+    """Whether a field of an address is like this: numbers in a row, a __be32, or a union such as that in in6_addr."""
+    held = btf.resolve(type_id)
+    if isinstance(held, Struct):
+        parts = [_may_be_address(btf, member.type) for member in held.members]
+        return any(parts) if held.is_union else parts == [True]
+    element = btf.resolve(held.element) if isinstance(held, Array) else None
+    return _is_be32(btf, type_id) or (isinstance(element, Int) and element.size <= WORD)
 
 
 def _is_be32(btf: Btf, type_id: int) -> bool:

@@ -8,20 +8,41 @@ from pathlib import Path
 
 import pytest
 
-from bpftest.kernel.door import Loading
+from bpftest.kernel import libbpf, namespace
+from bpftest.kernel.door import Loading, Reply, Request
 from bpftest.kernel.session import Session
 
 Build = Callable[..., str]
-Open = Callable[..., Session]
+Open = Callable[..., "EachRunACase"]
+
+
+class EachRunACase(Session):
+    """A session that begins and ends a case around each run."""
+
+    def run(self, request: Request) -> Reply:
+        self.begin()
+        try:
+            return super().run(request)
+        finally:
+            self.end()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def network_of_the_tests() -> None:
+    """The tests open sockets at ports that others may use, other runs of the tests too.
+
+    bpftest does not know of this namespace, and enters one of its own as it does from the host's.
+    """
+    libbpf.unshare(namespace.CLONE_NEWNET)  # without privileges it fails, and so do all tests that load programs
 
 
 @pytest.fixture
 def opened() -> Iterator[Open]:
     """Sessions that are closed at the end of the test, as: opened(path, "pass", 6)."""
-    sessions: list[Session] = []
+    sessions: list[EachRunACase] = []
 
-    def open_session(path: str, program: str, prog_type: int, **loading: object) -> Session:
-        sessions.append(Session(Loading(path, program, prog_type, **loading)))
+    def open_session(path: str, program: str, prog_type: int, **loading: object) -> EachRunACase:
+        sessions.append(EachRunACase(Loading(path, program, prog_type, **loading)))
         return sessions[-1]
 
     yield open_session

@@ -23,7 +23,10 @@ STRUCTS = {
     "bpf_test_run_opts": libbpf.TestRunOpts,
     "bpf_object_open_opts": libbpf.ObjectOpenOpts,
     "bpf_prog_load_opts": libbpf.ProgLoadOpts,
+    "libbpf_prog_handler_opts": libbpf.ProgHandlerOpts,
     "bpf_prog_info": libbpf.ProgInfo,
+    "bpf_map_info": libbpf.MapInfo,
+    "bpf_map_create_opts": libbpf.MapCreateOpts,
 }
 
 

@@ -70,7 +70,7 @@ def test_without_the_privilege_it_says_which() -> None:
 
 def test_a_kernel_without_namespaces_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(namespace, "CLONE_NEWNET", 1 << 31)  # no flag of unshare(2)
-    monkeypatch.setattr(namespace, "_entered", False)
+    monkeypatch.setattr(namespace, "_own", None)
 
     with pytest.raises(HostError) as raised:
         namespace.enter()

@@ -13,10 +13,10 @@ import pytest
 
 from bpftest.errors import ObjectError
 from bpftest.kernel import libbpf, objects
-from bpftest.kernel.door import Loading, LoadReport, Request, Setup, Write
+from bpftest.kernel.door import Also, Loading, LoadReport, Request, Setup, Write
 from bpftest.kernel.session import Session
 from tests.kernel.children import in_child
-from tests.kernel.conftest import Build, Open, descriptors, pins, prog_id
+from tests.kernel.conftest import Build, EachRunACase, Open, descriptors, pins, prog_id
 
 pytestmark = pytest.mark.kernel
 
@@ -124,7 +124,7 @@ def test_a_map_that_wants_to_be_pinned_is_neither_pinned_nor_shared(build: Build
     path = build("state", "-DPINNED")
     before = pins()
 
-    sessions = [Session(Loading(path, "counted", SCHED_CLS)) for _ in range(2)]
+    sessions = [EachRunACase(Loading(path, "counted", SCHED_CLS)) for _ in range(2)]
     returned = [one.run(FRAME).retval for one in sessions * 2]
     pinned = pins()
     for one in sessions:
@@ -137,7 +137,7 @@ def test_a_map_that_wants_to_be_pinned_is_neither_pinned_nor_shared(build: Build
 def test_a_closed_session_leaves_no_file_descriptor(build: Build) -> None:
     path = build("state")
     before = descriptors()
-    one = Session(Loading(path, "counted", SCHED_CLS))
+    one = EachRunACase(Loading(path, "counted", SCHED_CLS))
     for _ in range(3):
         one.run(FRAME)
     held = len(descriptors()) - len(before)
@@ -176,7 +176,7 @@ def test_a_program_that_is_to_be_loaded_too_can_be_refused(build: Build, opened:
     path = build("state")
 
     alone = opened(path, "counted", SCHED_CLS)
-    together = opened(path, "counted", SCHED_CLS, also=("careless",))
+    together = opened(path, "counted", SCHED_CLS, also=(Also("careless"),))
 
     assert (alone.report.errno, together.report.errno) == (0, errno.EACCES)
     assert "prog 'careless': BPF program load failed: Permission denied" in together.report.libbpf
@@ -290,6 +290,7 @@ def test_a_map_that_cannot_be_made_is_told_with_the_errno(build: Build, opened: 
         "",
         "libbpf: map 'too_large': failed to create: Cannot allocate memory(-12)\n"
         f"libbpf: failed to load object '{Path(build('state', '-DIMPOSSIBLE')).stem}'",
+        program="counted",
     )
 
 
@@ -360,7 +361,7 @@ def test_an_object_that_libbpf_does_not_survive_is_an_error_of_the_object(
     with pytest.raises(ObjectError) as raised:
         Session(Loading(str(path), "pass", XDP))
 
-    assert raised.value.what == f"{path}: the object is damaged: opening it ends libbpf with {name}"
+    assert raised.value.what == f"{path}: the object is damaged: libbpf ends with {name} on it"
 
 
 def test_an_object_that_libbpf_has_opened_is_not_tried_again(

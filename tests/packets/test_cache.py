@@ -27,8 +27,8 @@ def test_what_was_put_is_there_in_the_next_run(tmp_path: Path) -> None:
     first.save()
 
     second = Cache(str(path))
-    assert second.get("a") == (b"\x01\x02", "ip")
-    assert second.get("b") == (b"", "")
+    assert second.get("a") == (b"\x01\x02", "ip", ())
+    assert second.get("b") == (b"", "", ())
     assert second.get("c") is None
 
 
@@ -78,7 +78,7 @@ def test_a_damaged_entry_is_not_there(tmp_path: Path, entry: Any) -> None:
     path.write_text(json.dumps({"version": cache_room.version(), "entries": {"a": entry}}), encoding="utf-8")
 
     found = Cache(str(path)).get("a")
-    assert found in (None, (b"", "ip"))
+    assert found in (None, (b"", "ip", ()))
     assert (found is None) is (entry != "ip")
 
 

@@ -128,7 +128,7 @@ def read_every_way(expected: bytes, actual: bytes, link: str) -> None:
         assert not data or placed[-1].end == len(data)
         assert data[12:14] == b"" or with_ethernet(data)[14:] == data
     assert bool(rows(expected, actual).rows) is (expected != actual)
-    field_checks({"IP.ttl": 1, "UDP.dport": 2, "Raw.load": "x"})(actual, link)
+    field_checks({"IP.ttl": 1, "UDP.dport": 2, "Raw.load": "x"}, Scope())(actual, link, ())
 
 
 @settings(max_examples=250, deadline=None)
@@ -155,7 +155,7 @@ def test_a_damaged_packet_can_be_compared_and_described(scapys: object, data: st
 @given(st.binary(min_size=1, max_size=60), st.sampled_from(["", "ethernet", "ip"]), st.text(max_size=12))
 def test_any_name_is_a_mask_or_a_mistake(data: bytes, link: str, name: str) -> None:
     for one in (name, "Ether", "IP.ttl", "Raw.load", "IP[2].ttl"):
-        mask, error = attempted(partial(mask_without, [one], data, link))
+        mask, error = attempted(partial(mask_without, [one], Packet(data, b"", link), Scope()))
         assert len(mask) == len(data) if error is None else (error.key, error.index) == ("ignore", 0)
 
 

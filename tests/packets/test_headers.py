@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bpftest.packets.sources import Scope, SourceError, packet
+from bpftest.packets.cache import Cache
+from bpftest.packets.fields import FieldDifference, differences
+from bpftest.packets.headers import chain
+from bpftest.packets.named import field_checks
+from bpftest.packets.patterns import pattern
+from bpftest.packets.sources import Packet, Scope, SourceError, packet
 
 PROBE = [
     {"name": "magic", "type": "u16", "default": 0xBEEF},
@@ -100,3 +106,110 @@ def test_a_mistake_in_a_header_is_told(text: str, fields: Any, what: str) -> Non
         bytes_of(text, **{text.split("(", maxsplit=1)[0]: fields})
 
     assert mistake.value.what == what
+
+
+# --- read back ----------------------------------------------------------------------------------------------------
+
+OWN: dict[str, Any] = {"Probe": PROBE, "Tail": [{"name": "end", "type": "u16"}]}
+SCOPE = Scope(headers=OWN)
+
+
+def compared(expected: str, actual: str, scope: Scope = SCOPE) -> list[tuple[str, int, str, str]]:
+    """What differs, without what only follows from it."""
+    want, got = packet(expected, scope), packet(actual, scope)
+    found = differences(want.data, got.data, want.link, None, chain(want.chain, scope.headers))
+    return [(one.name, one.offset, one.expected, one.actual) for one in found if not one.derived]
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "found"),
+    [
+        ("IP()/UDP(dport=9)/Probe(seq=7)", "IP()/UDP(dport=9)/Probe(seq=8)", [("Probe.seq", 30, "7", "8")]),
+        ("Probe(seq=7)/b'x'", "Probe(seq=7)/b'y'", [("Raw.load", 10, "b'x'", "b'y'")]),
+        (
+            'Ether()/IP()/UDP()/Probe(vip="10.0.0.9")/IP(ttl=3)/UDP(sport=5)/Tail(end=1)/b"x"',
+            'Ether()/IP()/UDP()/Probe(vip="10.0.0.8")/IP(ttl=4)/UDP(sport=6)/Tail(end=2)/b"y"',
+            [
+                ("Probe.vip", 48, "10.0.0.9", "10.0.0.8"),
+                ("IP[2].ttl", 60, "3", "4"),
+                ("UDP[2].sport", 72, "5", "6"),
+                ("Tail.end", 80, "1", "2"),
+                ("Raw.load", 82, "b'x'", "b'y'"),
+            ],
+        ),
+        ("IP()/Probe()/Probe(seq=1)", "IP()/Probe()/Probe(seq=2)", [("Probe[2].seq", 32, "1", "2")]),
+        (
+            "IP()/UDP(dport=9)/Probe()",
+            "IP()/TCP(dport=9)",
+            [("layers", 20, "IP / UDP / Probe", "IP / TCP"), ("IP.proto", 9, "udp (17)", "tcp (6)")],
+        ),
+        (
+            "IP()/UDP(dport=9)/Probe()",
+            "IP()/UDP(dport=9)/b'short'",
+            [("layers", 28, "IP / UDP / Probe", "IP / UDP / Raw")],
+        ),
+    ],
+)
+def test_a_declared_header_is_read_where_the_expected_packet_has_it(
+    expected: str, actual: str, found: list[tuple[str, int, str, str]]
+) -> None:
+    assert compared(expected, actual) == found
+
+
+def test_where_a_declared_header_stands_is_kept_with_the_bytes(tmp_path: Path) -> None:
+    text, path = "IP()/UDP(dport=9)/Probe()", str(tmp_path / "cache.json")
+    for _ in range(2):
+        scope = Scope(headers=OWN, cache=Cache(path))
+        assert packet(text, scope).chain == ("IP", "UDP", "Probe")
+        scope.cache.save()
+
+    assert packet("IP()/UDP(dport=9)/b'x'", SCOPE).chain == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({"Probe.seq": 7, "Probe.vip": "10.0.0.9", "Probe.magic": 0xBEEF, "Tail.end": 3}, ()),
+        ({"Probe.seq": 8}, (FieldDifference("Probe.seq", 30, "8", "7"),)),
+    ],
+)
+def test_fields_of_declared_headers_are_checked_where_the_packet_of_the_case_has_them(
+    fields: dict[str, Any], found: tuple[FieldDifference, ...]
+) -> None:
+    made = packet('IP()/UDP(dport=9)/Probe(seq=7, vip="10.0.0.9")/Tail(end=3)', SCOPE)
+    in_frame = Packet(bytes(12) + b"\x08\x00" + made.data, b"", "ethernet", made.chain)
+
+    assert field_checks(fields, SCOPE)(made.data, made.link, made.chain) == found
+    moved = tuple(one._replace(offset=one.offset + 14) for one in found)
+    assert field_checks(fields, SCOPE)(in_frame.data, in_frame.link, in_frame.chain) == moved
+
+
+def test_a_declared_header_and_its_fields_can_be_ignored() -> None:
+    want = {"scapy": "Probe(seq=7)/Tail(end=1)", "ignore": ["Probe.seq", "Tail"]}
+
+    assert pattern(want, SCOPE).mask == bytes.fromhex("ffff 00000000 ffffffff 0000")
+
+
+def test_padding_stays_behind_a_declared_header() -> None:
+    padded = packet({"scapy": "Ether()/IP()/UDP(dport=9)/Probe()", "pad_to": 60}, SCOPE)
+
+    assert field_checks({"Probe.magic": 1, "Padding.load": "x"}, SCOPE)(padded.data, padded.link, padded.chain) == (
+        FieldDifference("Probe.magic", 42, "1", "48879"),
+        FieldDifference("Padding.load", 52, "b'x'", bytes(8).hex()),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("Prob.seq", "there is no layer Prob"),
+        ("Probe.sq", "Probe has no field sq"),
+        ("Probe", "Probe is a header, not"),
+    ],
+)
+def test_an_unknown_field_of_a_declared_header_is_told(name: str, what: str) -> None:
+    with pytest.raises(SourceError) as mistake:
+        field_checks({name: 1}, SCOPE)
+
+    assert mistake.value.what.startswith(what)
+    assert "seq" in mistake.value.hint or "did you mean Probe" in mistake.value.hint

@@ -47,7 +47,7 @@ from bpftest.packets.sources import Scope, SourceError, packet
 def test_fields_that_are_so_are_no_difference(text: str, fields: dict[str, Any]) -> None:
     made = packet(text, Scope())
 
-    assert field_checks(fields)(made.data, made.link) == ()
+    assert field_checks(fields, Scope())(made.data, made.link, ()) == ()
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_fields_that_are_so_are_no_difference(text: str, fields: dict[str, Any])
 def test_fields_that_are_not_so_are_told(text: str, fields: dict[str, Any], found: list[FieldDifference]) -> None:
     made = packet(text, Scope())
 
-    assert list(field_checks(fields)(made.data, made.link)) == found
+    assert list(field_checks(fields, Scope())(made.data, made.link, ())) == found
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_fields_that_are_not_so_are_told(text: str, fields: dict[str, Any], foun
 )
 def test_a_name_or_value_that_cannot_be_is_refused(fields: dict[str, Any], key: str, what: str, hint: str) -> None:
     with pytest.raises(SourceError) as mistake:
-        field_checks(fields)
+        field_checks(fields, Scope())
 
     assert (mistake.value.key, mistake.value.what, mistake.value.hint) == (key, what, hint)
 
@@ -130,6 +130,6 @@ def test_a_name_or_value_that_cannot_be_is_refused(fields: dict[str, Any], key: 
 def test_ignored_fields_are_zero_bits_of_the_mask(text: str, names: list[str], zeros: list[int]) -> None:
     made = packet(text, Scope())
 
-    mask = mask_without(names, made.data, made.link)
+    mask = mask_without(names, made, Scope())
     assert [at for at, byte in enumerate(mask) if not byte] == zeros
     assert {byte for byte in mask if byte} == {0xFF}

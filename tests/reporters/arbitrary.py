@@ -18,6 +18,7 @@ from bpftest.events import (
     Mismatch,
     Mistake,
     Outcome,
+    Packet,
     Problem,
     RunFinished,
     RunStarted,
@@ -54,7 +55,12 @@ def everywhere(text: str) -> list[Event]:
     finding = Finding(text, text, (Mismatch(text, text, text, 5),), (HexRow(0, text, text + "0", text),), excerpt)
     problem = Problem(text, text, text, f"{text}\n{text}", excerpt)
     cases = [
-        CaseFinished(text, text, place, outcome, 0.1, text, text, (finding,), problem, (text,), ((text, text),))
+        CaseFinished(
+            *(text, text, place, outcome, 0.1, text, text, (finding,), problem, (text,), ((text, text),)),
+            printed=((text, text),),
+            packets=(Packet("input", text, "", text),),
+            saved=(text,),
+        )
         for outcome in Outcome
     ]
     return [
@@ -80,6 +86,9 @@ def cases() -> st.SearchStrategy[CaseFinished]:
     rows = st.lists(st.builds(HexRow, st.integers(0, 70_000), ANY, ANY, ANY), max_size=2).map(tuple)
     findings = st.lists(st.builds(Finding, ANY, ANY, mismatches, rows, st.none() | marked), max_size=3).map(tuple)
     problems = st.builds(Problem, ANY, ANY, ANY, ANY, st.none() | marked)
+    packets = st.builds(
+        Packet, st.sampled_from(["input", "expected", "actual"]), ANY, st.sampled_from(["ethernet", "ip", ""]), ANY
+    )
     pairs = st.lists(st.tuples(ANY, ANY), max_size=2).map(tuple)
     return st.builds(
         CaseFinished,
@@ -93,5 +102,8 @@ def cases() -> st.SearchStrategy[CaseFinished]:
         findings=findings,
         problem=st.none() | problems,
         notes=st.lists(ANY, max_size=2).map(tuple),
+        printed=st.lists(st.tuples(st.sampled_from(["printk", "stdout"]), ANY), max_size=2).map(tuple),
         properties=pairs,
+        packets=st.lists(packets, max_size=2).map(tuple),
+        saved=st.lists(ANY, max_size=2).map(tuple),
     )

@@ -145,7 +145,21 @@ def test_a_file_gets_many_lines_in_one_write_but_a_failure_at_once() -> None:
 )
 def test_a_duration_keeps_its_column(seconds: float, text: str) -> None:
     out = report([*streams.ALL_PASSED[:2], streams.PASSED._replace(seconds=seconds), streams.ALL_PASSED[-1]])
-    assert f"  PASS  {text} drops telnet" in out.splitlines()
+    assert f"  PASS  {text} drops telnet" in [line.removesuffix("SLOW").rstrip() for line in out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({}, "  PASS  [  2.50 s] drops telnet                             SLOW"),
+        ({"per_case": False}, "SLOW  [  2.50 s] suites/firewall.yaml::drops telnet"),
+        ({"verbosity": -1}, ""),
+        ({"verbosity": -1, "per_case": False}, ""),
+    ],
+)
+def test_a_case_that_took_long_is_marked(options: dict[str, object], line: str) -> None:
+    out = report(streams.run_of(streams.PASSED._replace(seconds=2.5)), **options)
+    assert [one for one in out.splitlines() if "SLOW" in one] == [line] * bool(line)
 
 
 @pytest.mark.parametrize(

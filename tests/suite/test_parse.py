@@ -155,13 +155,16 @@ PLAIN = {
 
 def plain(case: Case) -> dict[str, Any]:
     """What of *case* is plain data."""
-    return {key: getattr(case, key) for key in PLAIN}
+    (step,) = case.steps
+    assert step.timeout_s == case.timeout_s
+    return {key: getattr(step if key in step._fields else case, key) for key in PLAIN}
 
 
 def said(case: Case) -> dict[str, Any]:
     """What of *case* stands in the file as it is."""
     keys = ("packet", "ctx", "flags", "maps", "globals")
-    found = {key: getattr(case, key) for key in keys}
+    (step,) = case.steps
+    found = {key: getattr(step, key) for key in keys}
     return {key: where.value for key, where in found.items() if where is not None}
 
 
@@ -184,7 +187,7 @@ def test_a_case_that_says_nothing_has_what_the_model_says() -> None:
     (case,) = parsed("object: a.o\n" + ONE_CASE).cases
 
     assert (case.name, plain(case), said(case)) == ("passes", PLAIN, {"packet": "IP()"})
-    assert case.expect.value == {"retval": 1}
+    assert case.steps[0].expect.value == {"retval": 1}
     assert case.here.value == {"name": "passes", "packet": "IP()", "expect": {"retval": 1}}
 
 
@@ -232,15 +235,88 @@ def test_what_a_case_says_replaces_the_defaults_and_its_tags_are_added() -> None
 def test_a_value_knows_where_it_is_said_in_the_case_or_in_the_defaults() -> None:
     (case,) = parsed(f"object: a.o\n{FULL}{with_case(packet='IP()')}").cases
 
-    assert case.packet
-    assert case.ctx
-    places = case.here.place(), case.packet.place(), case.ctx["mark"].place(), case.expect["retval"].key_place()
+    (step,) = case.steps
+    assert step.packet
+    assert step.ctx
+    places = case.here.place(), step.packet.place(), step.ctx["mark"].place(), step.expect["retval"].key_place()
     assert [str(place) for place in places] == [
         "suites/fw.yaml:15:5",
         "suites/fw.yaml:16:13",
         "suites/fw.yaml:5:15",
         "suites/fw.yaml:17:14",
     ]
+
+
+STEPS = """\
+object: a.o
+defaults: {repeat: 5, cpu: 1, maps: {a: [{key: 1, value: 2}]}}
+cases:
+  - name: several
+    program: ingress
+    packet: IP()
+    cpu: 2
+    timeout: 3s
+    globals: {limit: 3}
+    sockets: {web: {type: tcp, address: 127.0.0.1, port: 80}}
+    steps:
+      - {name: first, expect: {retval: 1}}
+      - {packet: {from: first}, repeat: 1, maps: {a: [{key: 1, value: 7}]}}
+      - {name: last, program: egress, type: sched_cls, cpu: 0, globals: {limit: 9}, expect: {retval: 2}}
+"""
+
+
+def test_a_step_has_what_the_case_and_the_defaults_say_of_a_run_and_its_own_state() -> None:
+    (case,) = parsed(STEPS).cases
+    first, second, last = case.steps
+
+    assert [step.name for step in case.steps] == ["first", "", "last"]
+    assert [(step.repeat, step.cpu, step.timeout_s) for step in case.steps] == [(5, 2, 3), (1, 2, 3), (5, 0, 3)]
+    assert [step.packet.value for step in case.steps if step.packet] == ["IP()", {"from": "first"}, "IP()"]
+    assert [step.expect.value for step in case.steps] == [{"retval": 1}, {}, {"retval": 2}]
+    assert [(step.program.name, step.program.type) for step in case.steps] == [
+        ("ingress", None),
+        ("ingress", None),
+        ("egress", "sched_cls"),
+    ]
+    assert (case.maps and case.maps.value, case.globals and case.globals.value) == (
+        {"a": [{"key": 1, "value": 2}]},
+        {"limit": 3},
+    )
+    assert (first.maps, first.globals, last.maps) == (None, None, None)
+    assert (second.maps and second.maps.value, last.globals and last.globals.value) == (
+        {"a": [{"key": 1, "value": 7}]},
+        {"limit": 9},
+    )
+    assert case.sockets is not None
+
+
+@pytest.mark.parametrize(
+    ("steps", "mistake"),
+    [
+        (
+            "expect: {retval: 1}, steps: [{expect: {retval: 1}}]",
+            "with 'steps', each step has its own 'expect' | put it into the last step, to look at the end of the case",
+        ),
+        (
+            "steps: [{repeat: 2}, {repeat: 3}]",
+            "no step expects anything | a case that checks nothing would always pass: say 'expect:' in a step",
+        ),
+        (
+            "steps: [{name: x, expect: {retval: 1}}, {name: x}]",
+            "a second step named 'x' | the step at line 4 has this name",
+        ),
+        (
+            "steps: [{object: b.o, expect: {retval: 1}}]",
+            "unknown key 'object' | all steps share the object of the case",
+        ),
+        ("steps: []", "'steps' is empty | "),
+    ],
+)
+def test_mistakes_of_steps_are_told(steps: str, mistake: str) -> None:
+    with pytest.raises(InvalidSuiteFile) as raised:
+        parsed(f"object: a.o\ncases:\n  - {{name: one, {steps}}}\n")
+
+    assert [f"{fault.what} | {fault.hint}" for fault in raised.value.faults] == [mistake]
 
 
 def test_the_rest_of_a_suite_is_there_as_it_is_said() -> None:
@@ -257,7 +333,7 @@ def test_the_rest_of_a_suite_is_there_as_it_is_said() -> None:
 def test_variables_are_replaced_before_the_schema_is_asked() -> None:
     (case,) = parsed(f"vars: {{n: 7, file: a.o}}\nobject: build/$file\n{with_case(repeat='$n')}").cases
 
-    assert (case.repeat, case.program.object) == (7, "suites/build/a.o")
+    assert (case.steps[0].repeat, case.program.object) == (7, "suites/build/a.o")
 
 
 @pytest.mark.parametrize(

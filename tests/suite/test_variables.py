@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from bpftest.suite.document import document
+from bpftest.suite.parse import InvalidSuiteFile, suite
 from bpftest.suite.variables import substitute
 from tests.suite.mistakes import report
 
@@ -14,7 +15,7 @@ VARIABLES = "vars: {port: 443, ratio: 0.5, on: true, code: XDP_TX, ip: 10.0.0.1,
 def substituted(text: str, variables: str = VARIABLES) -> Any:
     """The data below `x:` with its variables replaced."""
     read = document("suite.yaml", f"{variables}x: {text}\n")
-    assert substitute(read) == ()
+    assert substitute(read).faults == ()
     return read.data["x"]
 
 
@@ -77,14 +78,14 @@ def test_a_dollar_sign_is_one_where_it_names_nothing_and_where_it_is_doubled(tex
 def test_keys_and_the_variables_themselves_are_left_as_they_are() -> None:
     read = document("suite.yaml", "vars: {a: 1, b: $a}\nx: {$a: $a}\n")
 
-    assert substitute(read) == ()
+    assert substitute(read).faults == ()
     assert read.data == {"vars": {"a": 1, "b": "$a"}, "x": {"$a": 1}}
 
 
 def test_what_an_alias_repeats_is_replaced_once() -> None:
     read = document("suite.yaml", "vars: {a: 1}\nx: &x {y: '$$a', z: $a}\nagain: [*x, *x]\n")
 
-    assert substitute(read) == ()
+    assert substitute(read).faults == ()
     assert read.data["again"] == [{"y": "$a", "z": 1}] * 2
     assert read.data["again"][0] is read.data["x"]
 
@@ -108,7 +109,7 @@ cases:
 def test_an_unknown_variable_is_told_at_its_place_with_what_was_meant() -> None:
     read = document("suite.yaml", UNKNOWN)
 
-    assert report(substitute(read), read.lines) == (
+    assert report(substitute(read).faults, read.lines) == (
         "suite.yaml:3:11: unknown variable 'nam'\n"
         "  |   - name: $nam\n"
         "  |           ^^^^\n"
@@ -133,7 +134,7 @@ def test_an_unknown_variable_is_told_at_its_place_with_what_was_meant() -> None:
 
 
 def test_without_any_variables_it_says_where_they_are_declared() -> None:
-    (fault,) = substitute(document("suite.yaml", "x: $port\n"))
+    (fault,) = substitute(document("suite.yaml", "x: $port\n")).faults
 
     assert fault.hint == "declare it under 'vars' at the top; a dollar sign itself is $$"
 
@@ -142,10 +143,38 @@ def test_without_any_variables_it_says_where_they_are_declared() -> None:
 def test_variables_that_are_no_mapping_are_left_to_the_schema(variables: str) -> None:
     read = document("suite.yaml", f"vars: {variables}\nx: $port\n")
 
-    assert substitute(read) == ()
+    assert substitute(read).faults == ()
     assert read.data["x"] == "$port"
 
 
 @pytest.mark.parametrize("text", ["$port", "[$port]", "5", "null"])
 def test_a_document_that_is_no_mapping_is_left_to_the_schema(text: str) -> None:
-    assert substitute(document("suite.yaml", text)) == ()
+    assert substitute(document("suite.yaml", text)).faults == ()
+
+
+MISTAKEN = """\
+version: 1
+vars: {times: 5}
+object: fw.bpf.o
+cases:
+  - name: one
+    packet: Ether()/IP(ttl=$ttl)
+    repeat: $time
+    expct: {retval: 1}
+    expect: {retval: 1, duration: $duration}
+  - {name: two, skip: 5, repeat: $time, expect: {retval: 1}}
+"""
+
+
+def test_an_unknown_variable_hides_no_other_mistake_and_makes_none() -> None:
+    with pytest.raises(InvalidSuiteFile) as raised:
+        suite(document("suite.yaml", MISTAKEN))
+
+    assert [str(fault) for fault in raised.value.faults] == [
+        "suite.yaml:6:28: unknown variable 'ttl'",
+        "suite.yaml:7:13: unknown variable 'time'",
+        "suite.yaml:8:5: unknown key 'expct'",
+        "suite.yaml:9:35: unknown variable 'duration'",
+        "suite.yaml:10:23: 'skip' must be text, not a number",
+        "suite.yaml:10:34: unknown variable 'time'",
+    ]
