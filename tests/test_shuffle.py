@@ -121,7 +121,7 @@ def test_no_case_of_the_examples_needs_the_one_before_it() -> None:
         kernel = local.RunningKernel()
         return [
             (seed, event.id, event.message)
-            for seed in (1, 2, 3)
+            for seed in (1, 2)
             for plan, names in _shuffled(planned, seed)
             for event in run_suite(plan, names, kernel)
             if isinstance(event, CaseFinished) and event.outcome in BAD

@@ -223,7 +223,7 @@ class _Console:
         took = " " * 8 if case.outcome is Outcome.SKIPPED else duration(case.seconds)
         name = visible(case.name)
         if reason:
-            name = f"{padded(name, NAME_WIDTH)} {reason}"
+            name = f"{padded(name, NAME_WIDTH)}{' ' if columns(name) < NAME_WIDTH else '  '}{reason}"
         self._to.line(f"  {self._words[case.outcome]} [{took}] {name}")
 
     def _block_of_case(self, case: CaseFinished, reason: str, details: list[blocks.Line]) -> None:

@@ -19,9 +19,9 @@ def decode(btf: Btf, type_id: int, data: bytes) -> Any:
     """The value of *data* as *type_id*, as natural as it can be.
 
     `encode(btf, type_id, decode(btf, type_id, data), base=data) == data`; without base, all bits but the padding are
-    the same. A __be32, a struct in_addr or in6_addr, a __be32[4] and six numbers of one byte are addresses. What has
-    no natural value is `{hex: ...}`: text that does not print, other arrays of bytes, NaN, a union none of whose
-    members has all of its bits. Raises ObjectError.
+    the same. A __be32, a struct in_addr or in6_addr, a __be32[4] and six numbers of one byte are addresses; several
+    bits of an enum of single bits are `A|B`. What has no natural value is `{hex: ...}`: text that does not print,
+    other arrays of bytes, NaN, a union none of whose members has all of its bits. Raises ObjectError.
     """
     number = number_of(btf, type_id)
     if number is not None and len(data) == number.end and not number.address:
