@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import os
 import re
+import signal
+import time
 from typing import TYPE_CHECKING
 
 from bpftest.errors import HostError
 from bpftest.kernel import libbpf, syscalls
+from bpftest.kernel.namespace import CLONE_NEWNET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +25,8 @@ PREFIX = "bpftest-"  # of the names of instances
 MARK = "bpftest"
 CHUNK = 1 << 16  # bytes of a read
 TRIES = 3
+TRIES_OF_KEEPER, PAUSE = 100, 0.05  # seconds
+DESCRIPTORS_MAX = 1 << 16
 # What trace_pipe says before the name of an event, print_trace_line and print_trace_context in kernel/trace/:
 #           python3-1234    [001] b..11  5678.901234: bpf_trace_printk: text
 BEFORE = r" *.*?-(?P<task>\d+) +(?:\([ \d-]+\) )?\[(?P<cpu>\d+)\] (?P<flags>\S+) +\S+: "
@@ -38,6 +44,7 @@ class Instance:
         self._tasks: tuple[int, ...] = ()
         self._path = f"instances/{PREFIX}{self.maker}-{os.urandom(4).hex()}"
         os.mkdir(self._path, dir_fd=tracefs)
+        self._keeper = _Keeper(tracefs, self._path)
         try:
             self._pipe = self._open("trace_pipe", os.O_RDONLY | os.O_NONBLOCK)
             for event in events:
@@ -76,10 +83,12 @@ class Instance:
             self._pipe = -1
         with contextlib.suppress(OSError):  # somebody looks into it: the next process that has one removes it
             os.rmdir(self._path, dir_fd=self._tracefs)
+        self._keeper.end()
 
     def forget(self) -> None:
         """Leaves the instance to the process that has made it."""
         os.close(self._pipe)
+        self._keeper.end()
 
     def _own_task(self) -> int:
         self.write("trace_marker", MARK)
@@ -90,6 +99,59 @@ class Instance:
 
     def _open(self, name: str, flags: int) -> int:
         return os.open(f"{self._path}/{name}", flags, dir_fd=self._tracefs)
+
+
+class _Keeper:
+    """A process that removes an instance when the one that has made it is killed."""
+
+    def __init__(self, tracefs: int, path: str) -> None:
+        reads, self._alive = os.pipe()
+        self._maker, self._pid = os.getpid(), os.fork()
+        if self._pid == 0:
+            try:
+                _keep(tracefs, path, reads, self._alive)
+            finally:
+                os._exit(0)
+        os.close(reads)
+
+    def end(self) -> None:
+        """Ends it, when the instance is removed; a child of the process that has made it leaves it to that."""
+        if self._alive < 0:
+            return
+        os.close(self._alive)
+        self._alive = -1
+        if self._maker == os.getpid():
+            os.waitpid(self._pid, 0)
+
+
+def _keep(tracefs: int, path: str, reads: int, alive: int) -> None:
+    """Waits until nobody has *alive* open any more, and removes the instance."""
+    os.setsid()  # a Ctrl-C of the terminal is for the other process
+    for number in (signal.SIGALRM, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    os.close(alive)
+    # Whatever else is open here, and the network namespace of a case, would live longer for it.
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(null, standard)
+    kept = sorted((tracefs, reads))
+    for first, behind in ((3, kept[0]), (kept[0] + 1, kept[1]), (kept[1] + 1, DESCRIPTORS_MAX)):
+        os.closerange(first, behind)
+    libbpf.unshare(CLONE_NEWNET)
+    os.read(reads, 1)
+    for _ in range(TRIES_OF_KEEPER):
+        if _removed(tracefs, path):
+            return
+        time.sleep(PAUSE)  # the kernel has not closed all of it yet
+
+
+def _removed(tracefs: int, path: str) -> bool:
+    """Whether there is no such instance, or not any more."""
+    try:
+        os.rmdir(path, dir_fd=tracefs)
+    except OSError as error:
+        return error.errno == errno.ENOENT
+    return True
 
 
 _found: dict[tuple[str, ...], Instance | HostError] = {}
