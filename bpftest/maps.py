@@ -65,11 +65,12 @@ KEYLESS = {"queue", "stack", "bloom_filter"}
 SIZE_MAX = 64 * 1024 * 1024  # bytes of a key or a value; the kernel takes less
 WHOLE = {"array", "percpu_array"}  # they always have all of their entries
 # Their keys count from 0 on.
-INDEXED = {*WHOLE, "prog_array", "array_of_maps", "devmap", "cpumap", "sockmap"}
+INDEXED = {*WHOLE, "prog_array", "array_of_maps", "devmap", "cpumap", "sockmap", "xskmap"}
 # What their values are: descriptors where they are written, ids where they are read.
 REFERENCES = {
     "prog_array": "program",
     "sockmap": "socket",
+    "xskmap": "socket",
     "sockhash": "socket",
     "array_of_maps": "map",
     "hash_of_maps": "map",

@@ -231,8 +231,18 @@ ROUTES = [
 ]
 
 
+SOCKETS = [
+    "interfaces: [left], sockets: {fast: {type: xdp}}",
+    "interfaces: [left], sockets: {fast: {type: xdp, interface: lift}}",
+    "interfaces: [left], sockets: {fast: {type: xdp, interface: left, port: 53}}",
+    "interfaces: [left], sockets: {web: {type: udp, address: 10.0.0.1, port: 53, queue: 1}}",
+    "sockets: {fast: {type: xdp, interface: left}}",
+]
+
+
 def test_what_cannot_be_in_a_network_is_refused_at_its_place() -> None:
-    told = [f"--- {one}\n{mistakes(f'{one}, {PACKET}, expect: {{retval: 1}}')}" for one in [*INTERFACES, *ROUTES]]
+    wrong = [*INTERFACES, *ROUTES, *SOCKETS]
+    told = [f"--- {one}\n{mistakes(f'{one}, {PACKET}, expect: {{retval: 1}}')}" for one in wrong]
 
     assert not [one for one in told if one.endswith("taken\n")]
     assert_golden("live/networks.txt", "\n".join(told))

@@ -773,7 +773,7 @@ def test_every_type_of_map_is_open_to_suites_or_closed_for_a_reason() -> None:
     open_to_suites = {*VALUES, *KEYLESS, *REFERENCES, *DEVICES, "sk_storage"}
 
     assert open_to_suites | CLOSED.keys() == {*TYPES, ""}
-    assert open_to_suites & CLOSED.keys() == set()
+    assert open_to_suites & CLOSED.keys() == {"xskmap"}  # sockets can be put in, and not read
 
 
 def test_a_map_that_is_closed_to_suites_is_told_with_the_reason() -> None:

@@ -21,7 +21,7 @@ CLOSED = {
     "inode_storage": "its entries belong to files, and suites have none to name",
     "task_storage": "its entries belong to tasks, and suites have none to name",
     "cgrp_storage": "its entries belong to cgroups, and suites have none to name",
-    "xskmap": "its values are AF_XDP sockets, which suites cannot make",
+    "xskmap": "user space can put sockets in, and not read which are in it",
     "reuseport_sockarray": "its values are sockets that share a port, which suites cannot make",
     "struct_ops": "the kernel takes it as a whole, as the object has it",
     "arena": "it is memory without keys, which the program shares out itself",
@@ -29,7 +29,8 @@ CLOSED = {
 HINTS = {
     **dict.fromkeys(("ringbuf", "perf_event_array"), "expect what comes out of it: {records: [..]}"),
     **dict.fromkeys(("inode_storage", "task_storage", "cgrp_storage"), "an sk_storage takes {socket: NAME} as its key"),
-    **dict.fromkeys(("xskmap", "reuseport_sockarray"), "a sockmap and a sockhash take {socket: NAME}"),
+    "xskmap": "expect what the socket received: sockets: {NAME: {received: [..]}}",
+    "reuseport_sockarray": "a sockmap and a sockhash take {socket: NAME}",
     "arena": "expect what its programs say of it: a retval, a global variable or another map",
     "stack_trace": "expect what bpf_get_stackid() gave: a retval, a global variable or another map",
     "struct_ops": "write its functions in the object, and run each as the case's program",

@@ -71,7 +71,7 @@ def refuse_untold(want: Written) -> None:
 def refuse_deaf(step: Step, sockets: Sequence[Socket]) -> None:
     """Raises SuiteError where payloads are expected at a socket that gets none."""
     for socket in sockets if "sockets" in step.expect else ():
-        if socket.name in step.expect["sockets"] and socket.kind != "udp":
+        if socket.name in step.expect["sockets"] and socket.kind == "tcp":
             what = f"'{socket.name}' is a {socket.kind} socket: it listens, and receives nothing itself"
             raise SuiteError(what, "a udp socket does", step.expect["sockets"][socket.name].key_place())
 

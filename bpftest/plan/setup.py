@@ -15,6 +15,7 @@ from bpftest.maps import declared
 from bpftest.plan.entries import MAPS, changes
 from bpftest.plan.state import State
 from bpftest.values import encode
+from bpftest.wording import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,19 +66,37 @@ def looked_at(expect: Written, context: Context) -> State:
 
 def sockets_of(case: Case) -> tuple[Socket, ...]:
     """The sockets of *case*. Raises SuiteError, at its place."""
-    return tuple(_socket(case.sockets[name], name) for name in case.sockets) if case.sockets else ()
+    return tuple(_socket(case.sockets[name], name, case) for name in case.sockets) if case.sockets else ()
 
 
-def _socket(here: Written, name: str) -> Socket:
+def _interface(here: Written, case: Case) -> str:
+    """An interface of the case, by its name. Raises SuiteError, at its place."""
+    known = list(case.interfaces.value) if case.interfaces else []
+    name: str = here.value
+    if name not in known:
+        hint = suggestion(name, known) if known else "say 'interfaces: [left]'"
+        raise SuiteError(f"no interface '{name}' in this case", hint, here.place())
+    return name
+
+
+def _socket(here: Written, name: str, case: Case) -> Socket:
     from socket import AF_INET, AF_INET6, inet_pton
 
+    kind = here["type"].value
+    foreign = ("address", "port") if kind == "xdp" else ("interface", "queue")
+    for key in foreign:
+        if key in here:
+            hint = "it has: interface, queue" if kind == "xdp" else "it has: address, port"
+            raise SuiteError(f"a socket of type {kind} has no '{key}'", hint, here[key].key_place())
+    if kind == "xdp":
+        return Socket(name, kind, interface=_interface(here["interface"], case), queue=here.value.get("queue", 0))
     address = here["address"].value
     try:
         inet_pton(AF_INET6 if ":" in address else AF_INET, address)
     except (OSError, ValueError):
         hint = "such as 127.0.0.1 or ::1"
         raise SuiteError(f"'{address}' is no IPv4 or IPv6 address", hint, here["address"].place()) from None
-    return Socket(name, here["type"].value, address, here["port"].value)
+    return Socket(name, kind, address, here["port"].value)
 
 
 def _patch(here: Written, context: Context) -> Patch:
