@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from bpftest.events import CaseFinished, Outcome
-from bpftest.kernel.files import make_folder, write_file
+from bpftest.kernel.files import make_folder, refuse_link, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,7 +35,8 @@ def with_artifacts(events: Iterable[Event]) -> Iterator[Event]:
             try:
                 yield event._replace(saved=_saved(event))
             except OSError as error:
-                yield event._replace(notes=(*event.notes, f"the packets could not be kept: {error.strerror}"))
+                note = f"the packets could not be kept: {error.filename or FOLDER}: {error.strerror}"
+                yield event._replace(notes=(*event.notes, note))
         else:
             yield event
 
@@ -47,6 +48,7 @@ def _saved(case: CaseFinished) -> tuple[str, ...]:
     steps: dict[str, list[str]] = {}
     for packet in case.packets:
         inner = os.path.join(folder, slug(packet.step)) if packet.step else folder
+        refuse_link(inner)
         make_folder(inner)
         write_file(os.path.join(inner, f"{packet.name}.pcap"), _pcap(packet))
         steps.setdefault(inner, []).append(packet.name)
@@ -55,6 +57,7 @@ def _saved(case: CaseFinished) -> tuple[str, ...]:
 
 def _prepare(folder: str) -> None:
     """Makes *folder*, without what an earlier run has left in it."""
+    refuse_link(folder)
     make_folder(folder)
     ignored = os.path.join(ROOT, ".gitignore")
     if not os.path.exists(ignored):

@@ -100,8 +100,10 @@ def _run_job(path: str, job: Job, kernel: Kernel, sessions: _Sessions) -> CaseFi
 
 def _not_live(job: Job, kernel: Kernel) -> str:
     """What live frames of this case need and is not there, in words; a kernel that does not know them ignores that."""
-    lives = [step.context.live for step in job.steps if step.context.live is not None]
-    return kernel.lacks(LIVE_FRAMES) if any(not live.hook for live in lives) else ""
+    for step in job.steps:
+        if step.context.live is not None and not step.context.live.hook:
+            return kernel.lacks(LIVE_FRAMES)
+    return ""
 
 
 def _findings(step: JobStep, observation: Observation) -> Iterator[Finding]:

@@ -47,7 +47,7 @@ def judged(
     load = observations[-1].load
     problem = _load_problem(job, load) if broken and load.errno else None
     broken_steps = {finding.step for finding in broken}
-    notes = _notes(job, observations, broken_steps)
+    tells = broken or any(step.step.repeat > 1 for step in job.steps)
     return CaseFinished(
         path,
         job.case.name,
@@ -58,10 +58,10 @@ def judged(
         message,
         findings,
         problem,
-        notes,
+        _notes(job, observations, broken_steps) if tells else (),
         _properties(job, observations),
-        tuple(_printed(job, observations, broken_steps)),
-        tuple(_packets(job, observations, broken)),
+        tuple(_printed(job, observations, broken_steps)) if broken else (),
+        tuple(_packets(job, observations, broken)) if broken else (),
     )
 
 

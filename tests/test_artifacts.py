@@ -67,7 +67,7 @@ def test_nothing_is_kept_of_cases_that_did_not_fail(here: Path, outcome: Outcome
 def test_where_nothing_can_be_written_the_case_says_so(here: Path) -> None:
     (here / ".bpftest").write_text("a file")
     (event,) = with_artifacts([FAILED])
-    assert event == FAILED._replace(notes=("the packets could not be kept: File exists",))
+    assert event == FAILED._replace(notes=("the packets could not be kept: .bpftest: File exists",))
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,34 @@ def test_a_name_becomes_one_part_of_a_path(name: str, part: str) -> None:
 def test_suites_outside_of_here_are_kept_below_it_too() -> None:
     (event,) = with_artifacts([FAILED._replace(path="../other/fw.yaml", packets=PACKETS[:1])])
     assert event.saved == (".bpftest/artifacts/other/fw/drops-telnet/input.pcap",)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("link", [".bpftest", ".bpftest/artifacts", ".bpftest/artifacts/suites/fw/drops-telnet"])
+def test_no_link_of_a_checkout_is_followed(here: Path, tmp_path_factory: pytest.TempPathFactory, link: str) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "actual.pcap").write_text("somebody's")
+    (here / link).parent.mkdir(parents=True, exist_ok=True)
+    (here / link).symlink_to(outside)
+
+    (event,) = with_artifacts([FAILED])
+
+    assert files(outside) == ["actual.pcap"]
+    assert (outside / "actual.pcap").read_text() == "somebody's"
+    assert event == FAILED._replace(
+        notes=(
+            f"the packets could not be kept: {link}: it is a symbolic link, which bpftest does not follow: remove it",
+        )
+    )
+
+
+def test_no_link_in_the_place_of_a_file_is_followed(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside = tmp_path_factory.mktemp("outside") / "theirs"
+    outside.write_text("somebody's")
+    folder = here / ".bpftest/artifacts/suites/fw/drops-telnet"
+    folder.mkdir(parents=True)
+    for name in ("input.pcap", f"expected.pcap.{os.getpid()}.tmp"):
+        (folder / name).symlink_to(outside)
+
+    list(with_artifacts([FAILED]))
+
+    assert outside.read_text() == "somebody's"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 
@@ -68,11 +69,23 @@ def make_folder(folder: str) -> None:
     give_to_user(folder)
 
 
+def refuse_link(path: str) -> None:
+    """Raises OSError where a part of *path*, which leads on from where bpftest runs, is a symbolic link.
+
+    A checkout may hold one that leads out of it, and bpftest may be root.
+    """
+    above = os.path.dirname(path)
+    if above and above != path:
+        refuse_link(above)
+    if os.path.islink(path):
+        raise OSError(errno.ELOOP, "it is a symbolic link, which bpftest does not follow: remove it", path)
+
+
 def write_file(path: str, content: bytes) -> None:
     """Writes *content* to *path* in one step: a reader sees the old file or the new one. Raises OSError."""
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "xb") as file:  # a link of that name would be followed
             file.write(content)
         give_to_user(temporary)
         os.replace(temporary, path)

@@ -55,6 +55,8 @@ class Session:
         if self._loaded.stateful:
             self._prepare()
         self._used = True
+        if not sockets and network == OWN:
+            return
         try:
             self._surround(sockets, network)
         except BaseException:

@@ -14,13 +14,12 @@ from bpftest.expectations.context import LOOPBACK
 from bpftest.kernel.door import Also, Network
 from bpftest.packets.snapshots import Snapshots
 from bpftest.packets.sources import Scope
-from bpftest.plan.benchmark import benchmark_of
 from bpftest.plan.company import ON_LOADING, refuse_company, refuse_counters, refuse_unloaded
 from bpftest.plan.faults import Faults, UnknownError
 from bpftest.plan.live import refuse_deaf
 from bpftest.plan.program import Object, Objects, Target, called, object_key, object_place, target
 from bpftest.plan.request import built, rule_place
-from bpftest.plan.state import State, initial_state, step_state
+from bpftest.plan.state import NO_STATE, State, initial_state, step_state
 from bpftest.plan.step import Asked, JobStep, run_step, unrun_step
 from bpftest.suite.parse import InvalidSuiteFile
 
@@ -96,41 +95,41 @@ class _Planning:
         if context is None or any(context is None for _, context in targets):
             self._build_packets(case)
             return Job(case, problem=problem)
-        for step in case.steps:
-            self.faults.of(step.here, refuse_company, step, case)
-            self.faults.of(step.here, refuse_counters, step, case)
+        if len(case.steps[0].expect.value) > 1 or "steps" in case.here:  # what stands alone has no company
+            for step in case.steps:
+                self.faults.of(step.here, refuse_company, step, case)
+                self.faults.of(step.here, refuse_counters, step, case)
         if case.expects(*ON_LOADING):
             steps = (unrun_step(case.steps[0], found, context, self.faults),)
             return Job(case, steps, context.prog_type, _with_log(found.loading, case), problem=problem)
-        return self._run_job(case, targets, context)._replace(problem=problem)
+        return self._run_job(case, targets, problem)
 
-    def _run_job(self, case: Case, targets: list[tuple[Target, Context | None]], context: Context) -> Job:
+    def _run_job(self, case: Case, targets: list[tuple[Target, Context | None]], problem: BpftestError | None) -> Job:
         """The job of a case that runs something."""
         sockets = self._sockets(case)
         network, interfaces = self._network(case)
-        names = tuple(socket.name for socket in sockets)
-        context = context._replace(sockets=names, interfaces=interfaces, routes=network.routes)
-        state = self.faults.of(case.here, initial_state, case, context) or State()
-        wanted = frozenset(step.ctx["from"].value for step in case.steps if step.ctx is not None and "from" in step.ctx)
+        contexts = [context for _, context in targets if context is not None]
+        if sockets or network.interfaces or network.routes:
+            names = tuple(socket.name for socket in sockets)
+            contexts = [
+                context._replace(sockets=names, interfaces=interfaces, routes=network.routes) for context in contexts
+            ]
+        state = self.faults.of(case.here, initial_state, case, contexts[0]) or NO_STATE
         steps: list[JobStep] = []
-        for step, (found, own) in zip(case.steps, targets, strict=True):
-            assert own is not None
-            its_context = own._replace(sockets=names, interfaces=interfaces, routes=network.routes)
-            self.faults.of(step.here, refuse_deaf, step, sockets)
-            its_state = self.faults.of(step.here, step_state, step, its_context) or State()
-            if len(case.steps) > 1 and its_state.constants:
+        for step, (found, _), context in zip(case.steps, targets, contexts, strict=True):
+            if sockets:
+                self.faults.of(step.here, refuse_deaf, step, sockets)
+            its_state = self.faults.of(step.here, step_state, step, context) or NO_STATE
+            if its_state.constants and len(case.steps) > 1:
                 self.faults.of(step.here, _refuse_constants, step)
             state = state.then(its_state)
-            its_state = state.of_step(its_state) if steps else state
-            is_last = step is case.steps[-1]
-            benchmark = self.faults.of(step.here, benchmark_of, step, its_context.prog_type, is_last)
-            planned = run_step(step, found, its_context, its_state, benchmark, steps, wanted, self.faults)
-            label = (step.name or f"step {len(steps) + 1}") if "steps" in case.here else ""
-            steps.append(planned._replace(label=label))
+            steps.append(
+                run_step(case, step, found, context, state.of_step(its_state) if steps else state, steps, self.faults)
+            )
         loading = _with_companions(targets, state)
         for step in case.steps if state.counted and loading else ():
             self.faults.of(step.here, refuse_unloaded, step, loading)
-        return Job(case, tuple(steps), context.prog_type, loading, sockets, network)
+        return Job(case, tuple(steps), contexts[0].prog_type, loading, sockets, network, problem)
 
     def _sockets(self, case: Case) -> tuple[Socket, ...]:
         if case.sockets is None:
@@ -229,6 +228,8 @@ def _with_companions(targets: list[tuple[Target, Context | None]], state: State)
     first = targets[0][0]
     if first.loading is None or first.prog_type is None:
         return None
+    if len(targets) == 1 and state is NO_STATE:
+        return first.loading
     loadings = [target.loading for target, _ in targets if target.loading is not None]
     also = {one.program: _also(one) for one in loadings}
     for one in loadings:

@@ -19,7 +19,7 @@ from bpftest.progtypes.xdp import XDP_MD
 if TYPE_CHECKING:
     from bpftest.errors import Place
     from bpftest.expectations import Context
-    from bpftest.kernel.door import Live, Setup
+    from bpftest.kernel.door import Benchmark, Live, Setup
     from bpftest.packets.sources import Scope
     from bpftest.plan.ctx import Given
     from bpftest.progtypes import ProgType
@@ -158,10 +158,12 @@ def request(
     ctx: Given,
     flags: int,
     setup: Setup,
+    program: str,
+    benchmark: Benchmark | None,
     *,
     asks_ctx: bool,
 ) -> Request:
-    """What the kernel is asked for. *asks_ctx*: a later step takes the ctx that this one leaves."""
+    """What the kernel is asked for. *program*: as Request has it. *asks_ctx*: another step takes the ctx over."""
     prog_type, live = context.prog_type, context.live
     asks_ctx = asks_ctx or _asks_for_ctx(step)
     on_cpu = prog_type.ctx_kind == "args" and step.cpu is not None
@@ -178,7 +180,9 @@ def request(
         prog_type.ctx_kind == "btf",
         ctx.state,
         setup,
-        live=live,
+        program,
+        benchmark,
+        live,
     )
 
 

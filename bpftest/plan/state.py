@@ -30,6 +30,8 @@ class State(NamedTuple):
 
     def then(self, later: State) -> State:
         """What is done for this state and, behind it, all of *later*."""
+        if later is NO_STATE:
+            return self
         first, second = self.setup, later.setup
         named = tuple(dict.fromkeys(later.named + self.named))
         setup = second._replace(
@@ -45,10 +47,13 @@ class State(NamedTuple):
         return last._replace(setup=last.setup._replace(handles=self.setup.handles))
 
 
+NO_STATE = State()
+
+
 def initial_state(case: Case, context: Context) -> State:
     """What *case* says of maps and globals before the first of its steps. Raises SuiteError."""
     if case.maps is None and case.globals is None:
-        return State()
+        return NO_STATE
     from bpftest.plan.setup import said
 
     return said(case.maps, case.globals, context)
@@ -57,7 +62,7 @@ def initial_state(case: Case, context: Context) -> State:
 def step_state(step: Step, context: Context) -> State:
     """What *step* says of maps and globals, and what its expectations look at. Raises SuiteError."""
     if step.maps is None and step.globals is None and PLAIN.issuperset(step.expect):
-        return State()
+        return NO_STATE
     from bpftest.plan.setup import looked_at, said
 
     first, behind = both(lambda: said(step.maps, step.globals, context), lambda: looked_at(step.expect, context))

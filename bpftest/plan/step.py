@@ -12,6 +12,7 @@ from bpftest.expectations import EXPECTATIONS
 from bpftest.expectations.result import checksum_complete
 from bpftest.kernel.door import Live
 from bpftest.packets.sources import Packet
+from bpftest.plan.benchmark import benchmark_of
 from bpftest.plan.ctx import Given, given_ctx
 from bpftest.plan.live import arrived, live_of, refuse_untold
 from bpftest.plan.program import refuse_uncalled
@@ -29,12 +30,12 @@ from bpftest.wording import suggestion
 
 if TYPE_CHECKING:
     from bpftest.expectations import Check, Context
-    from bpftest.kernel.door import Benchmark, Observation, Request
+    from bpftest.kernel.door import Observation, Request
     from bpftest.plan.faults import Faults
     from bpftest.plan.program import Target
     from bpftest.plan.state import State
     from bpftest.progtypes import Run
-    from bpftest.suite.model import Step, Written
+    from bpftest.suite.model import Case, Step, Written
 
 
 class Asked(NamedTuple):
@@ -73,53 +74,60 @@ class Sources(NamedTuple):
     ctx: int | None = None
 
 
+NONE = Sources()
+
+
 def unrun_step(step: Step, found: Target, context: Context, faults: Faults) -> JobStep:
     """The step of a case that is about loading its program."""
     return JobStep(step, context, _name(found), _checks(step, context, faults))
 
 
 def run_step(
+    case: Case,
     step: Step,
     found: Target,
     context: Context,
     state: State,
-    benchmark: Benchmark | None,
     earlier: Sequence[JobStep],
-    wanted: frozenset[str],
     faults: Faults,
 ) -> JobStep:
-    """A step that runs its program; what cannot be understood is among the *faults*.
+    """A step of *case* that runs its program; what cannot be understood is among the *faults*.
 
-    *wanted*: the names of the steps whose ctx others take. What has nothing to look at is not called.
+    What has nothing to look at is not called: there may be very many cases.
     """
     mistakes = len(faults)
-    live = faults.of(step.here, live_of, step, context, found.attach_type)
-    # Where `live` is wrong, what is expected of live frames is not wrong too.
-    context = context._replace(live=live or Live("") if step.live is not None else None)
-    for key in step.expect if step.live is not None else ():
-        faults.of(step.here, refuse_untold, step.expect[key])
-    sources = faults.of(step.here, _sources, step, earlier) or Sources()
+    live = None
+    if step.live is not None:
+        live = faults.of(step.here, live_of, step, context, found.attach_type)
+        # Where `live` is wrong, what is expected of live frames is not wrong too.
+        context = context._replace(live=live or Live(""))
+        for key in step.expect:
+            faults.of(step.here, refuse_untold, step.expect[key])
     fed = step.packet is not None and "from" in step.packet
+    sources = NONE
+    if fed or (step.ctx is not None and "from" in step.ctx):
+        sources = faults.of(step.here, _sources, step, earlier) or NONE
     given = None if fed else faults.of(step.here, packet_of, step, context.prog_type, context.scope)
     ctx = faults.of(step.here, _given, step, context, sources, earlier) or Given()
-    ctx = faults.of(step.here, arrived, step, ctx, live, context) or ctx
+    if live is not None:
+        ctx = faults.of(step.here, arrived, step, ctx, live, context) or ctx
+    benchmark = faults.of(step.here, benchmark_of, step, context.prog_type, step is case.steps[-1])
     flags = faults.of(step.here, flag_bits, step, context.prog_type) or 0 if step.flags else 0
     if step.repeat > 1:
         faults.of(step.here, refuse_repeat, step, context.prog_type)
     if context.prog_type.attached:
         faults.of(step.here, refuse_uncalled, found)
+    program, asks_ctx = _name(found) if earlier else "", _gives_ctx(step, case)
 
     def make(given: Packet | None, ctx: Given) -> Asked:
         ctx = with_family(ctx, context.prog_type, given)
         frame = framed(given, context.prog_type, ctx, live) if given else None
         run = run_of(step, frame, given, ctx, found.attach_type, context)
-        asked = request(step, context, given, run, ctx, flags, state.setup, asks_ctx=step.name in wanted)
-        program = _name(found) if earlier else ""
-        asked = asked._replace(program=program, benchmark=benchmark)
+        asked = request(step, context, given, run, ctx, flags, state.setup, program, benchmark, asks_ctx=asks_ctx)
         return Asked(asked, run, given.data if given else b"", frame.link if frame else "")
 
     ask, link = _fed(make, given, ctx, sources, earlier)
-    if sources == Sources() and len(faults) == mistakes:  # a rule would only repeat what is already said
+    if sources is NONE and len(faults) == mistakes:  # a rule would only repeat what is already said
         if live and live.hook:
             from bpftest.plan.hooks import refuse_with_attached  # only for programs that are attached
 
@@ -127,9 +135,16 @@ def run_step(
         else:
             faults.of(step.here, refuse_broken_rules, step, context.prog_type, ask(()).run)
     context = context._replace(link=link, chain=_chain(given, sources, earlier), struct=ctx.struct)
+    label = (step.name or f"step {len(earlier) + 1}") if "steps" in case.here else ""
     takes = frozenset(earlier[index].label for index in sources if index is not None)
     checks = _checks(step, context, faults, state.checks)
-    return JobStep(step, context, _name(found), checks, ask, _refusals(step), takes=takes)
+    return JobStep(step, context, _name(found), checks, ask, _refusals(step), label, takes)
+
+
+def _gives_ctx(step: Step, case: Case) -> bool:
+    """Whether another step of *case* takes over the ctx that *step* leaves."""
+    others = (one.ctx for one in case.steps if one.ctx is not None) if step.name else ()
+    return any("from" in ctx and ctx["from"].value == step.name for ctx in others)
 
 
 def _fed(
@@ -140,7 +155,7 @@ def _fed(
     earlier: Sequence[JobStep],
 ) -> tuple[Ask, str]:
     """(what asks the kernel, the first header of the packet) of a step that takes over what its *sources* leave."""
-    if sources == Sources():
+    if sources is NONE:
         asked = make(given, ctx)
         return lambda _: asked, asked.link
     from_packet = None if sources.packet is None else earlier[sources.packet].context

@@ -19,6 +19,7 @@ from bpftest.events import (
 )
 from bpftest.reporters import files, html_case
 from bpftest.reporters.html_case import safe
+from bpftest.reporters.open_suite import OpenSuite
 from bpftest.reporters.printable import clip, visible
 from bpftest.reporters.words import BAD, COUNTED, counted, duration, summary
 
@@ -57,22 +58,12 @@ class _Link(NamedTuple):
     seconds: float
 
 
-class _OpenSuite:
-    """A suite whose cases are still coming; they wait as text."""
-
-    def __init__(self, started: SuiteStarted) -> None:
-        self.started = started
-        self.cases: list[str] = []
-        self.seconds = 0.0  # of all cases
-        self.counts: Counter[Outcome] = Counter()
-
-
 class _Html:
     """The state of the report: suites that are done stand in a nameless file, which the summary precedes at the end."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._open: dict[str, _OpenSuite] = {}  # by path: the suites of several workers may overlap
+        self._open: dict[str, OpenSuite[str]] = {}  # by path: the suites of several workers may overlap
         self._counts: Counter[Outcome] = Counter()
         self._bad: list[_Link] = []
         self._slowest: list[_Link] = []
@@ -98,15 +89,13 @@ class _Html:
         self._body = files.scratch(self._path)
 
     def _suite_started(self, started: SuiteStarted) -> None:
-        self._open[started.path] = _OpenSuite(started)
+        self._open[started.path] = OpenSuite(started)
 
     def _case_finished(self, case: CaseFinished) -> None:
         suite = self._open[case.path]
-        suite.counts[case.outcome] += 1
-        suite.seconds += case.seconds
         self._cases += 1
         anchor = f"case-{self._cases}"
-        suite.cases.append(html_case.case(case, anchor))
+        suite.add(case, html_case.case(case, anchor))
         if len(self._tags) < TAGS_MAX:
             self._tags.update(
                 tag for name, value in case.properties if name == "tags" for tag in value.split(" ") if tag
@@ -124,7 +113,7 @@ class _Html:
     def _suite_finished(self, finished: SuiteFinished) -> None:
         self._write(self._open.pop(finished.path), finished.seconds)
 
-    def _write(self, suite: _OpenSuite, seconds: float) -> None:
+    def _write(self, suite: OpenSuite[str], seconds: float) -> None:
         path, title = escape(visible(suite.started.path)), safe(suite.started.title)
         bad = any(suite.counts[outcome] for outcome in BAD)
         head = (

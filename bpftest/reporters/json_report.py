@@ -17,6 +17,7 @@ from bpftest.events import (
     SuiteStarted,
 )
 from bpftest.reporters import files
+from bpftest.reporters.open_suite import OpenSuite
 from bpftest.reporters.record import FORMAT, data
 
 if TYPE_CHECKING:
@@ -35,22 +36,12 @@ def json_report(path: str) -> Reporter:
     return _Json(path)
 
 
-class _OpenSuite:
-    """A suite whose cases are still coming; they wait as text."""
-
-    def __init__(self, started: SuiteStarted) -> None:
-        self.started = started
-        self.cases: list[bytes] = []
-        self.seconds = 0.0  # of all cases
-        self.counts: Counter[Outcome] = Counter()
-
-
 class _Json:
     """The state of the report: suites that are done stand in a nameless file, which is copied at the end."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._open: dict[str, _OpenSuite] = {}  # by path: the suites of several workers may overlap
+        self._open: dict[str, OpenSuite[bytes]] = {}  # by path: the suites of several workers may overlap
         self._counts: Counter[Outcome] = Counter()
         self._invalid: list[InvalidSuite] = []
         self._suites = 0  # written so far
@@ -72,15 +63,13 @@ class _Json:
         self._body.write(b'{"format": %d,\n"run": %s,\n"suites": [' % (FORMAT, _text(data(run))))
 
     def _suite_started(self, started: SuiteStarted) -> None:
-        self._open[started.path] = _OpenSuite(started)
+        self._open[started.path] = OpenSuite(started)
 
     def _case_finished(self, case: CaseFinished) -> None:
         suite = self._open[case.path]
-        suite.counts[case.outcome] += 1
-        suite.seconds += case.seconds
         told = data(case)
         del told["path"]  # the suite has it
-        suite.cases.append(_text({"id": data(case.id), **told}))
+        suite.add(case, _text({"id": data(case.id), **told}))
 
     def _suite_finished(self, finished: SuiteFinished) -> None:
         self._write(self._open.pop(finished.path), finished.seconds)
@@ -95,7 +84,7 @@ class _Json:
             self._body.seek(0)
             shutil.copyfileobj(self._body, out)
 
-    def _write(self, suite: _OpenSuite, seconds: float) -> None:
+    def _write(self, suite: OpenSuite[bytes], seconds: float) -> None:
         head = _text({**data(suite.started), "seconds": seconds, "counts": _counts(suite.counts)})
         self._body.write((b",\n" if self._suites else b"\n") + head[:-1] + b', "results": [\n')
         self._body.write(b",\n".join(suite.cases))

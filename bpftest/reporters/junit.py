@@ -22,6 +22,7 @@ from bpftest.events import (
     SuiteStarted,
 )
 from bpftest.reporters import blocks, files
+from bpftest.reporters.open_suite import OpenSuite
 from bpftest.reporters.printable import clip, cut, plain, visible
 
 if TYPE_CHECKING:
@@ -51,15 +52,12 @@ def junit(path: str, flavor: str = "rich") -> Reporter:
     return _JUnit(path, strict=flavor == "strict")
 
 
-class _OpenSuite:
-    """A suite whose cases are still coming; they wait as text, not as trees."""
+class _OpenTestsuite(OpenSuite[bytes]):
+    """A suite that waits as text, not as trees, and tells cases of one name apart."""
 
     def __init__(self, started: SuiteStarted) -> None:
-        self.started = started
+        super().__init__(started)
         self.classname = classname(started.path)
-        self.cases: list[bytes] = []
-        self.seconds = 0.0  # of all cases
-        self.outcomes: Counter[Outcome] = Counter()
         self._names: Counter[str] = Counter()
 
     def unique(self, name: str) -> str:
@@ -74,7 +72,7 @@ class _JUnit:
     def __init__(self, path: str, *, strict: bool) -> None:
         self._path = path
         self._strict = strict
-        self._open: dict[str, _OpenSuite] = {}  # by path: the suites of several workers may overlap
+        self._open: dict[str, _OpenTestsuite] = {}  # by path: the suites of several workers may overlap
         self._outcomes: Counter[Outcome] = Counter()
         self._suites = 0  # written so far
         self._run: RunStarted
@@ -96,19 +94,17 @@ class _JUnit:
         self._body = files.scratch(self._path)
 
     def _suite_started(self, started: SuiteStarted) -> None:
-        self._open[started.path] = _OpenSuite(started)
+        self._open[started.path] = _OpenTestsuite(started)
 
     def _case_finished(self, case: CaseFinished) -> None:
         self._add(case, _body(case))
 
     def _add(self, case: CaseFinished, body: str) -> None:
         suite = self._open[case.path]
-        suite.outcomes[case.outcome] += 1
-        suite.seconds += case.seconds
         element = _case_element(case, body, suite.unique(visible(case.name)), suite.classname)
         if not self._strict:
             _enrich(element, case)
-        suite.cases.append(_serialised(element, level=2))
+        suite.add(case, _serialised(element, level=2))
 
     def _suite_finished(self, finished: SuiteFinished) -> None:
         self._write(self._open.pop(finished.path), finished.seconds)
@@ -140,15 +136,15 @@ class _JUnit:
             shutil.copyfileobj(self._body, out)
             out.write(tail)
 
-    def _write(self, suite: _OpenSuite, seconds: float) -> None:
+    def _write(self, suite: _OpenTestsuite, seconds: float) -> None:
         element = _suite_element(self._run, suite.started, suite.classname, self._suites)
-        element.attrib.update(_counts(suite.outcomes), time=f"{seconds:.6f}")
+        element.attrib.update(_counts(suite.counts), time=f"{seconds:.6f}")
         element.append(ET.Comment(CHILDREN))
         if self._strict:
             _restrict(element)
         head, tail = _around_children(element, level=1)
         self._body.writelines([head, *suite.cases, tail])
-        self._outcomes += suite.outcomes
+        self._outcomes += suite.counts
         self._suites += 1
 
 

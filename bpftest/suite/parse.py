@@ -97,6 +97,7 @@ class _Reading:
         self._defaults: dict[str, Any] = self._top.get("defaults", {})
         self._shared = _layered(self._said(self._top), self._said(self._defaults))
         self._shared_program = self._program(self._shared)
+        self._shared_run = self._of_a_run(self._defaults)
         self._shared_requires = _requires(self._defaults.get("requires"))
 
     def case(self, index: int) -> Case:
@@ -104,13 +105,17 @@ class _Reading:
         cases: list[dict[str, Any]] = self._top["cases"]
         own = cases[index]
         defaults, outer = self._defaults, self._outer(own)
+        here = Written(self._document, cases, index)
         timeout = own.get("timeout", defaults.get("timeout"))
         timeout_s = seconds(timeout) if timeout else TIMEOUT_S
-        steps = self._steps(own, outer, timeout_s) if "steps" in own else (self._only_step(cases, index, timeout_s),)
-        several = outer if "steps" in own else {}
+        if "steps" in own:
+            steps, several = self._steps(own, outer, timeout_s), outer
+        else:
+            program = self._program_of(own, self._said(own))
+            steps, several = (self._step(own, here, "", outer, program, timeout_s),), {}
         return Case(
             own["name"],
-            Written(self._document, cases, index),
+            here,
             steps,
             outer.get("sockets"),
             outer.get("interfaces"),
@@ -133,15 +138,10 @@ class _Reading:
 
     def _outer(self, own: dict[str, Any]) -> dict[str, Written]:
         """What a case and the defaults say, the case first."""
-        defaults, document = self._defaults, self._document
-        shared = {key: Written(document, defaults, key) for key in OF_A_RUN if key in defaults}
-        return shared | {key: Written(document, own, key) for key in OF_A_RUN if key in own}
+        return self._shared_run | self._of_a_run(own)
 
-    def _only_step(self, cases: list[dict[str, Any]], index: int, timeout_s: float) -> Step:
-        """The step that a case without `steps` is."""
-        own = cases[index]
-        said, here = self._said(own), Written(self._document, cases, index)
-        return self._step(own, here, self._outer(own), self._program_of(own, said), timeout_s)._replace(name="")
+    def _of_a_run(self, container: dict[str, Any]) -> dict[str, Written]:
+        return {key: Written(self._document, container, key) for key in container if key in OF_A_RUN}
 
     def _steps(self, own: dict[str, Any], outer: dict[str, Written], timeout_s: float) -> tuple[Step, ...]:
         """The steps of a case, each completed by what the case and the defaults say of a run."""
@@ -150,22 +150,29 @@ class _Reading:
         of_case = self._said(own)
         steps = []
         for index, one in enumerate(written):
-            of_step = {key: Written(document, one, key) for key in PROGRAM_KEYS if key in one}
-            inner = {key: Written(document, one, key) for key in OF_A_RUN if key in one}
+            of_step = {key: Written(document, one, key) for key in one if key in PROGRAM_KEYS}
+            inner = self._of_a_run(one)
             program = self._program_of(own, of_case | of_step)
-            steps.append(self._step(one, Written(document, written, index), shared | inner, program, timeout_s))
+            here = Written(document, written, index)
+            steps.append(self._step(one, here, one.get("name", ""), shared | inner, program, timeout_s))
         self.faults += _wrong_steps(own, tuple(steps), document)
         return tuple(steps)
 
     def _step(
-        self, own: dict[str, Any], here: Written, said: dict[str, Written], program: Program, timeout_s: float
+        self,
+        own: dict[str, Any],
+        here: Written,
+        name: str,
+        said: dict[str, Written],
+        program: Program,
+        timeout_s: float,
     ) -> Step:
         document = self._document
         return Step(
             here,
             program,
             Written(document, own if "expect" in own else NOTHING, "expect"),
-            own.get("name", ""),
+            name,
             said.get("packet"),
             said.get("ctx"),
             said.get("maps"),
@@ -187,7 +194,7 @@ class _Reading:
 
     def _said(self, container: dict[str, Any]) -> dict[str, Written]:
         """What *container* itself says of the program; an object beside a source is a mistake."""
-        said = {key: Written(self._document, container, key) for key in PROGRAM_KEYS if key in container}
+        said = {key: Written(self._document, container, key) for key in container if key in PROGRAM_KEYS}
         if "object" in said and "source" in said:
             hint = "give the compiled object, or the C file that bpftest is to compile"
             place = said["source"].key_place()
