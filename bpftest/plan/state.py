@@ -30,8 +30,8 @@ class State(NamedTuple):
 
     def then(self, later: State) -> State:
         """What is done for this state and, behind it, all of *later*."""
-        if later is NO_STATE:
-            return self
+        if self is NO_STATE and later is NO_STATE:
+            return NO_STATE
         first, second = self.setup, later.setup
         named = tuple(dict.fromkeys(later.named + self.named))
         setup = second._replace(
