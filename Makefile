@@ -8,6 +8,7 @@ SUITES ?= suites
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 SYSTEM := $(VENV)/.system
+EDITORS := $(VENV)/editors/.installed
 
 # Loading BPF programs takes root. Under sudo no bytecode and no caches are written, so that nothing here becomes root's.
 ifneq ($(shell id -u),0)
@@ -16,7 +17,7 @@ endif
 AS_ROOT := $(SUDO) $(PY) -B -m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint format bench clean
+.PHONY: help setup run test check lint docs format editors bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -30,7 +31,7 @@ test: check ## check, then the tests that need a kernel, then every suite; JUnit
 	$(AS_ROOT) pytest -m kernel -p no:cacheprovider --junit-xml=build/kernel.xml
 	$(AS_ROOT) bpftest run suites --junit-xml build/suites.xml
 
-check: lint $(SYSTEM) ## all that runs without root: lint, and the tests that load no BPF program
+check: lint docs $(SYSTEM) $(if $(CI),$(EDITORS)) ## all that runs without root: lint, docs, and the tests that load no BPF program
 	@mkdir -p build
 	$(PY) -m pytest -n auto -m "not kernel" --junit-xml=build/pure.xml
 
@@ -39,9 +40,14 @@ lint: $(INSTALLED) ## ruff and mypy
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 
+docs: $(INSTALLED) ## the documentation, in build/docs; a link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
+
 format: $(INSTALLED) ## rewrite the code as ruff wants it
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
+
+editors: $(EDITORS) ## the language server of editors, which some tests ask; in CI it is always there
 
 bench: $(INSTALLED) $(SYSTEM) ## measure
 	$(AS_ROOT) benchmarks
@@ -58,4 +64,11 @@ $(INSTALLED): pyproject.toml tools/setup.sh
 
 $(SYSTEM): tools/setup.sh | $(INSTALLED)
 	@tools/setup.sh $(PYTHON) clang libbpf headers bpftool $(if $(CI),browser)
+	@touch $@
+
+$(EDITORS): tests/editors/package-lock.json | $(INSTALLED)
+	$(PY) -m pip install -qq --disable-pip-version-check --editable '.[editors]'
+	@mkdir -p $(@D)
+	cp tests/editors/package.json tests/editors/package-lock.json tests/editors/.npmrc $(@D)
+	PATH="$(abspath $(VENV)/bin):$$PATH" npm ci --silent --ignore-scripts --prefix $(@D)
 	@touch $@

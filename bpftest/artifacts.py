@@ -14,7 +14,7 @@ from bpftest.kernel.files import make_folder, refuse_link, write_file
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bpftest.events import Event, Packet
+    from bpftest.events import Event
 
 ROOT = ".bpftest"  # where bpftest runs; it is no part of the user's project
 FOLDER = os.path.join(ROOT, "artifacts")
@@ -29,52 +29,70 @@ LINK_TYPES = {"ip": 101}  # LINKTYPE_RAW; all else is LINKTYPE_ETHERNET
 
 
 def with_artifacts(events: Iterable[Event]) -> Iterator[Event]:
-    """The same *events*; those of failed cases say where their packets are kept, or why they are not."""
+    """The same *events*; those of failed cases say where their packets are kept, or why they are not.
+
+    Of a flaky case the packets of the last run that failed are kept: it may be long until there are others.
+    """
     for event in events:
-        if isinstance(event, CaseFinished) and event.outcome is Outcome.FAILED and event.packets:
-            try:
-                yield event._replace(saved=_saved(event))
-            except OSError as error:
-                note = f"the packets could not be kept: {error.filename or FOLDER}: {error.strerror}"
-                yield event._replace(notes=(*event.notes, note))
+        if isinstance(event, CaseFinished) and event.outcome is Outcome.FAILED:
+            yield _kept(event)
+        elif isinstance(event, CaseFinished) and event.outcome is Outcome.FLAKY and event.earlier:
+            yield event._replace(earlier=(*event.earlier[:-1], _kept(event.earlier[-1])))
         else:
             yield event
 
 
+def _kept(case: CaseFinished) -> CaseFinished:
+    """*case*, its packets written to files."""
+    if not case.packets:
+        return case
+    try:
+        return case._replace(saved=_saved(case))
+    except OSError as error:
+        note = f"the packets could not be kept: {error.filename or FOLDER}: {error.strerror}"
+        return case._replace(notes=(*case.notes, note))
+
+
 def _saved(case: CaseFinished) -> tuple[str, ...]:
     """Writes the packets of *case*; gives the paths, those of one step in one text."""
-    folder = os.path.join(FOLDER, *_folders(case.path), slug(case.name))
+    folder = os.path.join(FOLDER, *folders(case.path), slug(case.name))
     _prepare(folder)
     steps: dict[str, list[str]] = {}
     for packet in case.packets:
         inner = os.path.join(folder, slug(packet.step)) if packet.step else folder
         refuse_link(inner)
         make_folder(inner)
-        write_file(os.path.join(inner, f"{packet.name}.pcap"), _pcap(packet))
+        content = pcap([bytes.fromhex(packet.data)], packet.link)
+        write_file(os.path.join(inner, f"{packet.name}.pcap"), content)
         steps.setdefault(inner, []).append(packet.name)
     return tuple(f"{inner}/{_braced(names)}.pcap" for inner, names in steps.items())
 
 
 def _prepare(folder: str) -> None:
     """Makes *folder*, without what an earlier run has left in it."""
-    refuse_link(folder)
-    make_folder(folder)
-    ignored = os.path.join(ROOT, ".gitignore")
-    if not os.path.exists(ignored):
-        write_file(ignored, b"*\n")
+    make_own(folder)
     for below, _, files in os.walk(folder):
         for name in files:
             if name.removesuffix(".pcap") in NAMES:
                 os.unlink(os.path.join(below, name))
 
 
-def _pcap(packet: Packet) -> bytes:
-    data = bytes.fromhex(packet.data)
-    header = HEADER.pack(MAGIC, 2, 4, 0, 0, FRAME_MAX, LINK_TYPES.get(packet.link, 1))
-    return header + RECORD.pack(0, 0, len(data), len(data)) + data
+def make_own(folder: str) -> None:
+    """Makes *folder*, which is ROOT or below it. Raises OSError, also where a link is in the way."""
+    refuse_link(folder)
+    make_folder(folder)
+    ignored = os.path.join(ROOT, ".gitignore")
+    if not os.path.exists(ignored):
+        write_file(ignored, b"*\n")
 
 
-def _folders(path: str) -> list[str]:
+def pcap(frames: Iterable[bytes], link: str) -> bytes:
+    """A capture of *frames*. *link*: what each begins with, "ethernet" or "ip"."""
+    header = HEADER.pack(MAGIC, 2, 4, 0, 0, FRAME_MAX, LINK_TYPES.get(link, 1))
+    return b"".join((header, *(RECORD.pack(0, 0, len(data), len(data)) + data for data in frames)))
+
+
+def folders(path: str) -> list[str]:
     """The parts of a suite's path, from where bpftest runs, without its ending."""
     parts = os.path.splitext(os.path.relpath(path))[0].split(os.sep)
     return [slug(part) for part in parts if part not in (os.curdir, os.pardir)]

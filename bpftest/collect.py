@@ -6,21 +6,30 @@ import gc
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bpftest.errors import BpftestError, SuiteError
+from bpftest.errors import BpftestError
 from bpftest.events import Excerpt, InvalidSuite, Mistake
 from bpftest.suite import selection
-from bpftest.suite.parse import InvalidSuiteFile, read_suite
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from bpftest.errors import Place
+    from bpftest.errors import Place, SuiteError
     from bpftest.plan import Object, Plan
     from bpftest.plan.program import ObjectKey
-    from bpftest.suite.model import Program, Suite
+    from bpftest.suite.model import Case, Program, Suite
+    from bpftest.suite.parse import InvalidSuiteFile
 
 NEVER = 1_000_000_000  # collections of the young before one of the old
+
+
+class Selection(NamedTuple):
+    """What the arguments mean, before any suite has been read."""
+
+    files: tuple[tuple[str, tuple[selection.Target, ...]], ...]  # each once, in the order of the arguments
+    accepts: tuple[Callable[[Case], bool], ...]  # of -k and -t: a case that is meant satisfies all
+    given: Mapping[str, Any]  # variables from outside
+    said: tuple[str, ...] = ()  # NAME=VALUE of each --var
 
 
 class Chosen(NamedTuple):
@@ -42,30 +51,44 @@ class Collection(NamedTuple):
         return sum(len(one.names) for one in self.chosen)
 
 
-def collect(options: Namespace) -> Collection:
-    """What `options.paths`, `options.keyword` and `options.tag` mean, with the variables from outside.
+def selected(options: Namespace) -> Selection:
+    """What `options.paths`, `options.keyword`, `options.tag` and the variables from outside mean.
 
     Raises UsageError, and InvalidDocument for a file of variables.
     """
-    accepted = [
+    accepts = tuple(
         make(text) for make, text in ((selection.keyword, options.keyword), (selection.tag, options.tag)) if text
-    ]
-    given = _given(options)
-    chosen, invalid = [], []
-    for path, targets in _by_file(options.paths).items():
-        try:
-            suite = read_suite(path, given)
-        except InvalidSuiteFile as error:
-            invalid.append(invalid_suite(error))
-            continue
-        names = selection.names(suite, targets)
-        kept = (case.name for case in suite.cases if case.name in names and all(accepts(case) for accepts in accepted))
-        chosen.append(Chosen(suite, frozenset(kept)))
+    )
+    files = tuple((path, tuple(targets)) for path, targets in _by_file(options.paths).items())
+    return Selection(files, accepts, _given(options), tuple(getattr(options, "var", ())))
+
+
+def collect(options: Namespace) -> Collection:
+    """The suites and cases that *options* mean. Raises UsageError, and InvalidDocument for a file of variables."""
+    meant = selected(options)
+    read = [chosen(meant, number) for number in range(len(meant.files))]
     gc.freeze()  # what has been read stays to the end: the collector need not look at it again and again
-    collection = Collection(tuple(chosen), tuple(invalid))
-    if given and not invalid:
-        _refuse_unused(options, collection)
-    return collection
+    suites = tuple(one for one in read if isinstance(one, Chosen))
+    invalid = tuple(one for one in read if isinstance(one, InvalidSuite))
+    if not invalid:
+        refuse_unused(meant, (one.suite.used for one in suites))
+    return Collection(suites, invalid)
+
+
+def chosen(meant: Selection, number: int) -> Chosen | InvalidSuite:
+    """The suite in the file with that *number*, and its cases that are meant. Raises UsageError."""
+    from bpftest.suite.parse import InvalidSuiteFile, read_suite
+
+    path, targets = meant.files[number]
+    try:
+        suite = read_suite(path, meant.given)
+    except InvalidSuiteFile as error:
+        return invalid_suite(error)
+    names = selection.names(suite, targets)
+    if meant.accepts:
+        cases = (case for case in suite.cases if case.name in names)
+        names = frozenset(case.name for case in cases if all(accepts(case) for accepts in meant.accepts))
+    return Chosen(suite, names)
 
 
 def _given(options: Namespace) -> Mapping[str, Any]:
@@ -78,11 +101,13 @@ def _given(options: Namespace) -> Mapping[str, Any]:
     return outside(files, os.environ, said)
 
 
-def _refuse_unused(options: Namespace, collection: Collection) -> None:
-    """Raises UsageError for a --var that no suite knows."""
-    from bpftest.suite.outside import refuse_unused
+def refuse_unused(meant: Selection, used: Iterable[frozenset[str]]) -> None:
+    """Raises UsageError for a --var that no suite knows. *used*: what each of them does."""
+    if not meant.said:
+        return
+    from bpftest.suite import outside
 
-    refuse_unused(getattr(options, "var", ()), frozenset().union(*(one.suite.used for one in collection.chosen)))
+    outside.refuse_unused(meant.said, frozenset().union(*used))
 
 
 def _by_file(arguments: Iterable[str]) -> dict[str, list[selection.Target]]:
@@ -95,29 +120,42 @@ def _by_file(arguments: Iterable[str]) -> dict[str, list[selection.Target]]:
     return found
 
 
-def plans(chosen: Iterable[Chosen], update: str = "") -> tuple[tuple[Plan, ...], tuple[InvalidSuite, ...]]:
-    """The plans of the suites, and the suites that turn out to be invalid when they are planned.
+class Planner:
+    """Makes plans of suites, which share what their objects are.
 
     *update*: which snapshots a run writes, as packets.snapshots.Snapshots has it.
     """
-    from bpftest.packets.cache import Cache
-    from bpftest.plan import plan
 
-    made, invalid = [], []
-    objects: dict[ObjectKey, Object | BpftestError] = {}
-    thresholds = gc.get_threshold()
-    gc.set_threshold(*thresholds[:2], NEVER)  # plans stay to the end: of what is old nothing becomes garbage
-    for one in chosen:
-        cache = Cache(_cache_path(one.suite.path))
+    def __init__(self, update: str = "") -> None:
+        self._update = update
+        self._objects: dict[ObjectKey, Object | BpftestError] = {}
+
+    def plan(self, suite: Suite) -> Plan | InvalidSuite:
+        """The plan of *suite*, or what is wrong with it that only planning shows."""
+        from bpftest.packets.cache import Cache
+        from bpftest.plan import plan
+        from bpftest.suite.parse import InvalidSuiteFile
+
+        cache = Cache(_cache_path(suite.path))
+        thresholds = gc.get_threshold()
+        gc.set_threshold(*thresholds[:2], NEVER)  # plans stay: of what is old nothing becomes garbage
         try:
-            _find_objects(one.suite, objects)
-            made.append(plan(one.suite, objects, cache, update))
+            _find_objects(suite, self._objects)
+            return plan(suite, self._objects, cache, self._update)
         except InvalidSuiteFile as error:
-            invalid.append(invalid_suite(error))
-        cache.save()
-    gc.set_threshold(*thresholds)
-    gc.freeze()
-    return tuple(made), tuple(invalid)
+            return invalid_suite(error)
+        finally:
+            cache.save()
+            gc.set_threshold(*thresholds)
+            gc.freeze()
+
+
+def plans(suites: Iterable[Chosen], update: str = "") -> tuple[tuple[Plan, ...], tuple[InvalidSuite, ...]]:
+    """The plans of the suites, and the suites that turn out to be invalid when they are planned."""
+    planner = Planner(update)
+    made = [planner.plan(one.suite) for one in suites]
+    invalid = tuple(one for one in made if isinstance(one, InvalidSuite))
+    return tuple(one for one in made if not isinstance(one, InvalidSuite)), invalid
 
 
 def _cache_path(suite_path: str) -> str:

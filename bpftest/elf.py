@@ -143,6 +143,29 @@ def btf(content: bytes) -> bytes:
     return _part(content, found) if found else b""
 
 
+def data_section(content: bytes, name: str) -> bytearray:
+    """What the section *name* of global variables holds before a program runs; of .bss zeros. Raises ObjectError."""
+    section = _named(content, name)
+    return bytearray(section.size) if section.kind == SHT_NOBITS else bytearray(_part(content, section))
+
+
+def with_data(content: bytes, name: str, data: bytes) -> bytes:
+    """The object *content* with *data* in its section *name*, which is not .bss. Raises ObjectError."""
+    section = _named(content, name)
+    if section.kind == SHT_NOBITS or len(data) != section.size:
+        raise ObjectError(f"the section {name} has no room for {len(data)} bytes")
+    return content[: section.offset] + data + content[_end(content, section) :]
+
+
+def _named(content: bytes, name: str) -> _Section:
+    sections, names_at = _sections(content)
+    names = _part(content, _linked(sections, names_at, "section names"))
+    found = next((section for section in sections if _text(names, section.name_offset) == name), None)
+    if found is None:
+        raise ObjectError(f"the object has no section {name}")
+    return found
+
+
 def prints(content: bytes) -> bool:
     """Whether code of the object calls bpf_trace_printk or bpf_trace_vprintk. Raises ObjectError."""
     order = "<" if content[5:6] == b"\1" else ">"

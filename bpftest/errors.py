@@ -10,7 +10,8 @@
         ├── CompileError     clang refused the source
         ├── LoadError        the verifier or the kernel refused the program
         ├── RunError         BPF_PROG_RUN itself failed
-        └── CaseTimeout      the case took longer than its `timeout`
+        ├── CaseTimeout      the case took longer than its `timeout`
+        └── WorkerCrash      the process that ran the case died of it
 
 Deep code raises without a place; the caller that knows the place adds it with ``at``. Whatever else is
 raised is a bug of bpftest and keeps its traceback.
@@ -154,3 +155,7 @@ class RunError(ProgramError):
 
 class CaseTimeout(ProgramError):
     """The case took longer than its ``timeout``."""
+
+
+class WorkerCrash(ProgramError):
+    """The process that ran the case died of it, by a signal or otherwise."""

@@ -6,6 +6,7 @@ InvalidSuite alone, when the file is not valid), then RunFinished, always, even 
 
 from __future__ import annotations
 
+import time
 from enum import Enum
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ class Outcome(Enum):
     ERROR = "ERROR"  # could not find out
     SKIPPED = "SKIP"  # always with its reason
     XFAILED = "XFAIL"  # failed, as its `xfail` says
+    FLAKY = "FLAKY"  # failed or errored, and did not when it was run again, as --retries says
 
 
 class Excerpt(NamedTuple):
@@ -121,11 +123,17 @@ class CaseFinished(NamedTuple):
     printed: tuple[tuple[str, str], ...] = ()  # (where, a line) that programs printed in what failed: ("printk", "x")
     packets: tuple[Packet, ...] = ()  # of what failed
     saved: tuple[str, ...] = ()  # files in which they are kept: "folder/{input,actual}.pcap"
+    earlier: tuple[CaseFinished, ...] = ()  # of a case that was run again: each of its runs before, FAILED or ERROR
 
     @property
     def id(self) -> str:
         """What selects this case on the command line."""
         return f"{self.path}::{self.name}"
+
+    @property
+    def telling(self) -> CaseFinished:
+        """The run of it that tells most: of a flaky case the last one that failed, of any other the last one."""
+        return self.earlier[-1] if self.outcome is Outcome.FLAKY and self.earlier else self
 
 
 class SuiteFinished(NamedTuple):
@@ -143,6 +151,12 @@ class InvalidSuite(NamedTuple):
 class RunFinished(NamedTuple):
     seconds: float
     interrupted: str = ""  # "SIGINT", "SIGTERM" or ""
+    rerun: str = ""  # the command that runs those again that failed or errored
 
 
 Event = RunStarted | SuiteStarted | CaseFinished | SuiteFinished | InvalidSuite | RunFinished
+
+
+def timestamp() -> str:
+    """The time now, as events tell it: UTC, ISO 8601, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

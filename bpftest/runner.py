@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import time
 from errno import EINTR
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
+from bpftest.attempts import retried
 from bpftest.errnos import ENOTSUPP
 from bpftest.errors import CaseTimeout, HostError, ProgramError
-from bpftest.events import Event, SuiteFinished, SuiteStarted
+from bpftest.events import Event, SuiteFinished, SuiteStarted, timestamp
 from bpftest.kernel.door import Loading, LoadReport, Observation, Reply, Request
 from bpftest.suite.model import Requires
 from bpftest.verdicts import errored, judged, run_refusal, skipped, unloaded
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
+    from bpftest.errors import BpftestError
     from bpftest.events import CaseFinished, Finding
     from bpftest.kernel.door import Network, Socket
     from bpftest.plan import Job, JobStep, Plan
+    from bpftest.sweeps import Runs
 
 
 LIVE_FRAMES = Requires(features=("live_frames",))
+_NONE: Mapping[int, BpftestError] = MappingProxyType({})
 SESSIONS_MAX = 32  # programs that a suite keeps loaded; cases that differ in their constants are a load each
 
 
@@ -39,6 +46,9 @@ class Session(Protocol):
     def run(self, request: Request) -> Reply:
         """One BPF_PROG_RUN, in the state that the one before it in this case has left."""
 
+    def sweep(self, request: Request, *, alike: bool) -> AbstractContextManager[Runs]:
+        """Many runs, each in the state in which the case begins. *alike*: they differ in packet and context alone."""
+
     def end(self) -> None:
         """Ends a case."""
 
@@ -49,8 +59,8 @@ class Session(Protocol):
 class Kernel(Protocol):
     """What runs the jobs: executors.local.RunningKernel, or a test's fake of it."""
 
-    def open(self, loading: Loading) -> Session:
-        """Loads a program. Raises ProgramError where the object cannot be opened."""
+    def open(self, loading: Loading, timeout_s: float) -> Session:
+        """Loads a program. Raises ProgramError where the object cannot be opened, or not in time."""
 
     def lacks(self, requires: Requires) -> str:
         """What of *requires* is not there, in words; "" if all is."""
@@ -59,33 +69,57 @@ class Kernel(Protocol):
         """Why the kernel test-runs no programs of this type (enum bpf_prog_type); "" if it does, as a probe tells."""
 
 
-def run_suite(plan: Plan, chosen: frozenset[str], kernel: Kernel) -> Generator[Event, None, None]:
-    """The events of one suite; only the cases named in *chosen* run."""
+def run_suite(
+    plan: Plan,
+    chosen: frozenset[str],
+    kernel: Kernel,
+    begins: Callable[[int, Job], None] | None = None,
+    first: int = 0,
+    lost: Mapping[int, BpftestError] = _NONE,
+    retries: int = 0,
+) -> Generator[Event, None, None]:
+    """The events of one suite; only the cases named in *chosen* run.
+
+    *begins*: told the number, from 0, of each job that runs, before it does. For a run that goes on after one that was
+    cut off, *first* is the number of the first job, and *lost* holds errors of jobs that are not run, by number.
+    *retries*: how often a job is run again that fails or errors.
+    """
     started = time.perf_counter()
     path = plan.suite.path
     jobs = [job for job in plan.jobs if job.case.name in chosen]
     yield SuiteStarted(path, plan.suite.title, len(jobs), timestamp())
-    sessions = _Sessions(kernel)
+    sessions = Sessions(kernel)
+
+    def again(number: int, job: Job) -> CaseFinished:
+        if begins is not None:
+            begins(number, job)
+        sessions.forget(job)
+        return run_job(path, job, kernel, sessions)
+
     try:
-        for job in jobs:
-            yield _run_job(path, job, kernel, sessions)
+        for number, job in enumerate(jobs[first:], first):
+            if number in lost:
+                yield errored(path, job, lost[number], 0.0)
+                continue
+            if begins is not None:
+                begins(number, job)
+            case = run_job(path, job, kernel, sessions)
+            if retries and job.problem is None:
+                case = retried(case, partial(again, number, job), retries)
+            yield case
     finally:
         sessions.close()
     yield SuiteFinished(path, time.perf_counter() - started)
 
 
-def timestamp() -> str:
-    """The time now in UTC, ISO 8601, to the second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _run_job(path: str, job: Job, kernel: Kernel, sessions: _Sessions) -> CaseFinished:
+def run_job(path: str, job: Job, kernel: Kernel, sessions: Sessions) -> CaseFinished:
+    """What becomes of one case of the suite at *path*; its program is loaded in *sessions*."""
     started = time.perf_counter()
     try:
         reason = job.case.skip or kernel.lacks(job.case.requires) or _not_live(job, kernel)
         if reason:
             return skipped(path, job, reason)
-        observations = _observe(job, sessions)
+        job, observations = _observe(job, sessions)
         reason = _untestable(job, observations, kernel)
         if reason:
             return skipped(path, job, reason)
@@ -115,24 +149,40 @@ def _findings(step: JobStep, observation: Observation) -> Iterator[Finding]:
         yield found._replace(step=step.label) if step.label else found
 
 
-def _observe(job: Job, sessions: _Sessions) -> tuple[Observation, ...]:
-    """What the kernel says to each step of *job*, up to one that it refuses. Raises ProgramError where none can run."""
+def _observe(job: Job, sessions: Sessions) -> tuple[Job, tuple[Observation, ...]]:
+    """*job*, and what the kernel says to each of its steps, up to one that it refuses; of a sweep the run that tells.
+
+    Raises ProgramError where none can run.
+    """
     if job.problem is not None or job.loading is None:
         raise job.problem or ProgramError("nothing to load")
-    session = sessions.get(job.loading)
+    session = sessions.get(job.loading, job.case.timeout_s)
     if job.steps[0].ask is None or session.report.errno:
-        return (Observation(session.report),)
+        return job, (Observation(session.report),)
     deadline = time.monotonic() + job.case.timeout_s
     while True:
         session.begin(job.sockets, job.network)
         try:
+            if job.steps[0].sweep is not None:
+                return _run_sweep(job, session, deadline)
             observations = _run_steps(job, session, deadline)
         finally:
             session.end()
         last = observations[-1].reply
         # A signal that is not the timeout (a resized terminal, a child's end) must not decide over a case.
         if last is None or last.errno != EINTR or last.timed_out or time.monotonic() > deadline:
-            return observations
+            return job, observations
+
+
+def _run_sweep(job: Job, session: Session, deadline: float) -> tuple[Job, tuple[Observation, ...]]:
+    from bpftest.sweeps import swept  # only for suites that sweep
+
+    (step,) = job.steps
+    assert step.ask is not None
+    assert step.sweep is not None
+    request = step.ask(()).request._replace(timeout_s=deadline - time.monotonic())
+    with session.sweep(request, alike=step.sweep.alike) as runs:
+        return swept(job, runs, session.report_of(step.program), deadline)
 
 
 def _run_steps(job: Job, session: Session, deadline: float) -> tuple[Observation, ...]:
@@ -185,19 +235,22 @@ def _timeout(job: Job) -> CaseTimeout:
     return CaseTimeout(f"interrupted after {case.timeout_s:g} s", f"give a longer 'timeout:'{fewer}", place)
 
 
-class _Sessions:
+class Sessions:
     """The programs that are loaded for the jobs of a suite, each loaded once."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._opened: dict[Loading, Session | ProgramError] = {}
+        self._waited: dict[Loading, float] = {}  # seconds, for programs that were not loaded by then
 
-    def get(self, loading: Loading) -> Session:
+    def get(self, loading: Loading, timeout_s: float) -> Session:
         """The session for *loading*; an object that cannot be opened says so to every job that wants it."""
         found = self._opened.get(loading)
-        if found is None:
+        if found is None or timeout_s > self._waited.get(loading, timeout_s):
             try:
-                found = self._kernel.open(loading)
+                found = self._kernel.open(loading, timeout_s)
+            except CaseTimeout as error:
+                found, self._waited[loading] = error, timeout_s
             except ProgramError as error:
                 found = error
             if len(self._opened) == SESSIONS_MAX:
@@ -206,6 +259,12 @@ class _Sessions:
         if isinstance(found, ProgramError):
             raise found
         return found
+
+    def forget(self, job: Job) -> None:
+        """Closes what is loaded for *job*: it is loaded anew when it is wanted again."""
+        found = self._opened.pop(job.loading, None) if job.loading else None
+        if found is not None:
+            self._close(found)
 
     def close(self) -> None:
         """Closes all of them."""

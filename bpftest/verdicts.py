@@ -58,7 +58,7 @@ def judged(
         message,
         findings,
         problem,
-        _notes(job, observations, broken_steps) if tells else (),
+        (*(_notes(job, observations, broken_steps) if tells else ()), *job.notes),
         _properties(job, observations),
         tuple(_printed(job, observations, broken_steps)) if broken else (),
         tuple(_packets(job, observations, broken)) if broken else (),
@@ -276,6 +276,8 @@ def _properties(job: Job, observations: Sequence[Observation]) -> tuple[tuple[st
     found = _program(job)
     if reply is not None and not reply.errno:
         step = job.steps[-1]
+        if job.figures:
+            return found + job.figures
         if step.context.live is None:
             found += (("retval", step.context.prog_type.code_text(reply.retval)),)
         elif reply.duration_ns:

@@ -1,6 +1,6 @@
 """Which tests can run here, and BPF programs for them, compiled once into a cache of the tests' own.
 
-A test marked ``kernel`` or ``browser`` that cannot run fails in CI, and is left out with a word elsewhere.
+A test marked ``kernel``, ``browser`` or ``editor`` that cannot run fails in CI, and is left out with a word elsewhere.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pytest
 
 from bpftest.kernel.compile import compiled
 from tests.browser import BROWSERS, browser
+from tests.language_server import command
 
 PROGRAMS = Path(__file__).parent / "programs"
 CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_BPF": 39}  # bits, as in linux/capability.h
@@ -34,7 +35,12 @@ def no_browser() -> str:
     return "" if browser() else f"there is none of {', '.join(BROWSERS)} here"
 
 
-OBSTACLES = {"kernel": obstacle, "browser": no_browser}  # by marker
+def no_editor() -> str:
+    """Why nothing tells what an editor shows; "" if there is what does."""
+    return "" if command() else "there is no yaml-language-server here; `make editors` brings it"
+
+
+OBSTACLES = {"kernel": obstacle, "browser": no_browser, "editor": no_editor}  # by marker
 
 
 @pytest.hookimpl(trylast=True)

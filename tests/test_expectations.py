@@ -50,6 +50,22 @@ def test_a_retval_is_a_name_or_a_number_or_one_of_several(
     assert check(f"retval: {text}", context(name), ran(retval=actual)) == (held, broken)
 
 
+@pytest.mark.parametrize(
+    ("text", "actual", "held", "broken"),
+    [
+        ("XDP_ABORTED", 2, "XDP_ABORTED (0)", []),
+        ("XDP_ABORTED", 0, "", [("retval", "any but XDP_ABORTED (0)", "XDP_ABORTED (0)")]),
+        ("[XDP_ABORTED, 4]", 1, "XDP_ABORTED (0) or XDP_REDIRECT (4)", []),
+        ("[XDP_ABORTED, 4]", 4, "", [("retval", "any but XDP_REDIRECT (4)", "XDP_REDIRECT (4)")]),
+        ("4294967295", -1, "", [("retval", "any but -1", "-1")]),
+    ],
+)
+def test_what_is_never_returned_is_a_name_or_a_number_or_several(
+    text: str, actual: int, held: str, broken: Broken
+) -> None:
+    assert check(f"never: {text}", context("xdp"), ran(retval=actual)) == (held, broken)
+
+
 # --- output: Ethernet ---------------------------------------------------------------------------------------------
 
 HEADERS = 'Ether()/IP(src="10.0.0.1", dst="10.0.0.2", ttl={})/UDP(sport=1, dport=53)/Raw(b"hello")'
@@ -99,6 +115,10 @@ def xdp(data: bytes, metadata: bytes = b"") -> Observation:
         ("{unchanged: true}", "length 47", [TTL, SUM]),
         ("{length: 47}", "length 47", []),
         ("{length: 48}", "", [("length", "48", "47")]),
+        ("{length: {max: 47}}", "length 47", []),
+        ("{length: {max: 46}}", "", [("length", "0 to 46", "47")]),
+        ("{length: {min: 48}}", "", [("length", "at least 48", "47")]),
+        ("{length: {min: 40, max: 50}}", "length 47", []),
         ("{checksums: valid}", "2 checksums valid", []),
         ("{fields: {IP.ttl: 63}}", "1 field", []),
         ("{fields: {IP.ttl: 63, UDP.dport: 53}}", "2 fields", []),
@@ -408,12 +428,16 @@ REFUSED = [
     ("xdp", "retval: [XDP_PASS, TC_ACT_OK]"),
     ("sched_cls", "retval: XDP_PASS"),
     ("socket_filter", "retval: drop"),
+    ("xdp", "never: [XDP_ABORTED, XDP_ABORT]"),
     ("xdp", "errno: EINVALID"),
     ("xdp", 'output: Ether()/IP(dst="example.com")'),
     ("xdp", 'output: {hex: "0g"}'),
     ("xdp", 'output: {hex: "0* *", prefix: true}'),
     ("xdp", "output: unchanged"),
     ("xdp", "output: {prefix: true}"),
+    ("xdp", "output: {length: {min: 9, max: 7}}"),
+    ("xdp", "output: {length: {min: 0}}"),
+    ("xdp", "output: {fill: 0, length: {max: 7}}"),
     ("xdp", "output: {ignore: [IP.ttl]}"),
     ("xdp", "output: {fields: {IP.tll: 63}}"),
     ("xdp", "output: {scapy: IP(), ignore: [TCP.dport]}"),

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from junitparser import Error, Failure, JUnitXml, Skipped
 from lxml import etree
 
-from tests.processes import PROJECT, ran
+from tests.junit_of_pytest import of_bpftest, of_pytest
+from tests.processes import PATIENCE, PROJECT, environment, ran
 
 XSDS = [
     etree.XMLSchema(etree.parse(PROJECT / "tests" / "schemas" / name))
@@ -114,12 +119,37 @@ def test_a_file_that_cannot_be_written_is_an_error_of_the_machine(folder: Path, 
 COUNTS = re.compile(r"^Summary  ([\d,]+) cases in .*: ([\d,]+) passed(?:, ([\d,]+) skipped)?(?:, ([\d,]+) xfailed)?$")
 
 
+@dataclass(frozen=True)
+class OfSuites:
+    """A run of suites of the repository."""
+
+    done: subprocess.CompletedProcess[str]
+    junit: Path
+
+
+@pytest.fixture
+def of_suites(cache: Path) -> Callable[[str, str], OfSuites]:
+    """A run with this flavour of JUnit of these suites, made once for all tests: all of them take long."""
+
+    def run(flavor: str, suites: str) -> OfSuites:
+        if (flavor, suites) not in _MADE:
+            out = cache / f"{flavor}.xml"
+            done = ran("run", suites, "-q", "--junit-xml", str(out), "--junit-flavor", flavor, cwd=PROJECT)
+            _MADE[flavor, suites] = OfSuites(done, out)
+        return _MADE[flavor, suites]
+
+    return run
+
+
+_MADE: dict[tuple[str, str], OfSuites] = {}
+
+
 @pytest.mark.kernel
 @pytest.mark.parametrize(("flavor", "suites"), [("rich", "suites/verifier.yaml"), ("strict", "suites/")])
-def test_all_suites_pass_and_are_read_back_with_the_same_counts(tmp_path: Path, flavor: str, suites: str) -> None:
-    out = tmp_path / "out.xml"
-
-    done = ran("run", suites, "-q", "--junit-xml", str(out), "--junit-flavor", flavor, cwd=PROJECT)
+def test_all_suites_pass_and_are_read_back_with_the_same_counts(
+    of_suites: Callable[[str, str], OfSuites], flavor: str, suites: str
+) -> None:
+    done, out = of_suites(flavor, suites).done, of_suites(flavor, suites).junit
 
     assert (done.returncode, done.stderr) == (0, "")
     found = COUNTS.match(done.stdout.splitlines()[-1])
@@ -137,3 +167,24 @@ def test_all_suites_pass_and_are_read_back_with_the_same_counts(tmp_path: Path, 
         assert_strict(out)
     else:
         assert (report.tests, report.failures, report.errors, report.skipped) == (cases, 0, 0, skipped + xfailed)
+
+
+@pytest.mark.kernel
+def test_pytest_with_two_workers_says_the_same_of_every_case(
+    of_suites: Callable[[str, str], OfSuites], tmp_path: Path
+) -> None:
+    out = tmp_path / "pytest.xml"
+    words = ["-p", "xdist", "-p", "bpftest.pytest_plugin", "-p", "no:cacheprovider", "-n", "2", "suites/"]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", f"--junit-xml={out}", *words],
+        cwd=PROJECT,
+        env=environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert of_pytest(out) == of_bpftest(of_suites("strict", "suites/").junit)

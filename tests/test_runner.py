@@ -10,7 +10,7 @@ import pytest
 
 from bpftest.elf import ElfProgram
 from bpftest.errnos import ENOTSUPP
-from bpftest.errors import BpftestError, CompileError, HostError, ObjectError, Place
+from bpftest.errors import BpftestError, CaseTimeout, CompileError, HostError, ObjectError, Place
 from bpftest.events import (
     CaseFinished,
     Event,
@@ -23,6 +23,7 @@ from bpftest.events import (
     SuiteStarted,
 )
 from bpftest.kernel.door import Loading, LoadReport, Network, Reply, Request, Socket
+from bpftest.kernel.sweep import Sweep
 from bpftest.plan import Object, Plan, plan
 from bpftest.runner import run_suite
 from bpftest.suite.document import document
@@ -50,14 +51,16 @@ class FakeKernel:
         self.missing = self.type_missing = ""
         self.broken: BpftestError | None = None
         self.opened: list[Loading] = []
+        self.patience: list[float] = []  # seconds, of each that was opened
         self.closed: list[Loading] = []
         self.requests: list[Request] = []
         self.cases: list[tuple[Socket, ...]] = []  # the sockets of each case that has begun
         self.networks: list[Network] = []
         self.ended = 0
 
-    def open(self, loading: Loading) -> FakeSession:
+    def open(self, loading: Loading, timeout_s: float) -> FakeSession:
         self.opened.append(loading)
+        self.patience.append(timeout_s)
         if self.broken:
             raise self.broken
         return FakeSession(self, loading)
@@ -83,6 +86,9 @@ class FakeSession:
     def run(self, request: Request) -> Reply:
         self._kernel.requests.append(request)
         return self._kernel.answer(request)
+
+    def sweep(self, request: Request, *, alike: bool) -> Sweep:  # noqa: ARG002 - a fake has no quicker way
+        return Sweep(request, self.run, None)
 
     def end(self) -> None:
         self._kernel.ended += 1
@@ -349,6 +355,19 @@ def test_an_object_that_cannot_be_opened_is_tried_once_and_an_error_of_every_cas
 
     assert [(case.outcome, case.message) for case in cases] == [(Outcome.ERROR, kernel.broken.what)] * 2
     assert len(kernel.opened) == 1
+
+
+def test_a_program_that_was_not_loaded_in_time_is_tried_again_by_cases_that_have_more() -> None:
+    kernel = FakeKernel()
+    kernel.broken = CaseTimeout("the verifier has not finished with 'main' after 1 s")
+    times = ("1s", "1s", "500ms", "2s", "2s")
+
+    _, *cases, _ = run(
+        kernel, planned(*(f"name: case {number}, timeout: {time}, {RUNS}" for number, time in enumerate(times)))
+    )
+
+    assert [case.kind for case in cases] == ["bpftest.CaseTimeout"] * 5
+    assert kernel.patience == [1.0, 2.0]
 
 
 def test_what_a_case_requires_and_the_kernel_lacks_is_why_it_is_skipped() -> None:

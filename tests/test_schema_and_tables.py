@@ -72,7 +72,7 @@ PAIRS: dict[str, tuple[Any, Any]] = {
     ),
     "defaults": (
         {*SCHEMA["properties"]["defaults"]["properties"]},
-        {*DEFS["case"]["properties"]} - {"name", "expect", "steps", *TABLE_KEYS},
+        {*DEFS["case"]["properties"]} - {"name", "expect", "steps", "sweep", *TABLE_KEYS},
     ),
     "step": (
         {*DEFS["step"]["properties"]},

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import TextIO
 
-    from bpftest.collect import Collection
     from bpftest.errors import BpftestError
     from bpftest.events import InvalidSuite
     from bpftest.reporters import Reporter
@@ -60,11 +59,12 @@ def show_invalid(invalid: Iterable[InvalidSuite], mode: str = "auto") -> None:
         show(event)
 
 
-def show_empty(collection: Collection, options: Namespace, kind: str = "error") -> None:
-    """Says on stderr why no case is selected. *kind*: error or note."""
+def show_empty(options: Namespace, suites: int, cases: int, kind: str = "error") -> None:
+    """Says on stderr why no case is selected, of so many *cases* in so many *suites*. *kind*: error or note."""
     said = [f"{option} {text!r}" for option, text in (("-k", options.keyword), ("-t", options.tag)) if text]
-    if collection.chosen:
-        cases = sum(len(one.suite.cases) for one in collection.chosen)
+    if shard := getattr(options, "shard", None):
+        said.append(f"--shard {shard}")
+    if suites:
         what, hint = f"none of {cases} cases matches {' and '.join(said)}", "`bpftest list -v` shows names and tags"
     else:
         what, hint = f"there is no suite in {' '.join(options.paths)}", "suites are files that end in .yaml or .yml"

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bpftest.events import Event
-    from bpftest.packets.snapshots import Snapshots
-    from bpftest.plan import Plan
+    from bpftest.executors.worker import Keepsake
 
 SHOWN = 5  # names of snapshots in a note
 
@@ -30,7 +29,9 @@ def arguments(parser: ArgumentParser) -> None:
         "and drop those that no case names. Not where CI is set",
     )
     parser.add_argument(
-        "--no-artifacts", action="store_true", help="keep no packets of failed cases below .bpftest/artifacts"
+        "--no-artifacts",
+        action="store_true",
+        help="keep nothing below .bpftest: no packets of failed cases, and not which cases failed",
     )
 
 
@@ -50,35 +51,36 @@ def kept(events: Iterable[Event], options: Namespace) -> Iterable[Event]:
     return with_artifacts(events)
 
 
-def keep_snapshots(planned: Iterable[tuple[Plan, frozenset[str]]]) -> None:
+def keep_snapshots(keepsakes: Iterable[Keepsake]) -> None:
     """Writes the snapshots that a run has made, and tells of them and of those that no case names.
 
     Raises HostError where they cannot be written.
     """
-    for plan, names in planned:
-        content = plan.snapshots.content()
-        unused = plan.snapshots.unused if len(names) == len(plan.jobs) or content is not None else ()
-        if content is not None:
-            _write(plan.snapshots, content)
-        if unused and not plan.snapshots.drops:
-            _tell(f"{plan.snapshots.path}: no case names {_listed(unused)}; --update-snapshots=all drops them")
+    for one in keepsakes:
+        if one.content is not None:
+            _write(one, one.content)
+        if one.unused and not one.drops:
+            _tell(f"{one.path}: no case names {_listed(one.unused)}; --update-snapshots=all drops them")
 
 
-def _write(snapshots: Snapshots, content: bytes) -> None:
+def _write(one: Keepsake, content: bytes) -> None:
     from bpftest.kernel.files import make_folder, write_file
 
+    folder = os.path.dirname(one.path)
+    if os.path.islink(folder):  # a checkout may hold one that leads out of it, and bpftest may be root
+        raise HostError(f"{folder} is a symbolic link, which bpftest does not follow", "remove it")
     try:
         if content:
-            make_folder(os.path.dirname(snapshots.path))
-            write_file(snapshots.path, content)
+            make_folder(folder)
+            write_file(one.path, content)
         else:
-            os.unlink(snapshots.path)
+            os.unlink(one.path)
     except OSError as error:
-        raise HostError(f"{snapshots.path} cannot be written: {error.strerror}") from None
-    if snapshots.made:
-        _tell(f"{snapshots.path}: wrote {_listed(snapshots.made)}; read it before you commit it")
-    if snapshots.drops and snapshots.unused:
-        _tell(f"{snapshots.path}: dropped {_listed(snapshots.unused)}")
+        raise HostError(f"{one.path} cannot be written: {error.strerror}") from None
+    if one.made:
+        _tell(f"{one.path}: wrote {_listed(one.made)}; read it before you commit it")
+    if one.drops and one.unused:
+        _tell(f"{one.path}: dropped {_listed(one.unused)}")
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -38,7 +38,7 @@ def run(options: Namespace) -> int:
         show_invalid(collection.invalid)
         return INVALID
     if not lines:
-        show_empty(collection, options)
+        show_empty(options, len(collection.chosen), sum(len(one.suite.cases) for one in collection.chosen))
         return EMPTY
     return PASSED
 

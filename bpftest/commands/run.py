@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from typing import TYPE_CHECKING
 
-from bpftest.commands import keeping, reporting, selecting
+from bpftest.commands import keeping, repeating, reporting, selecting
 from bpftest.commands.exits import BAD, EMPTY, FAILED, INVALID, PASSED, SIGNALS, show_empty
 from bpftest.errors import HostError
-from bpftest.events import CaseFinished, Outcome, RunFinished
+from bpftest.events import CaseFinished, InvalidSuite, Outcome, RunFinished, RunStarted
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from bpftest.events import Event, InvalidSuite
+    from bpftest.collect import Planner, Selection
+    from bpftest.events import Event
+    from bpftest.executors.interrupts import Interrupts
+    from bpftest.executors.worker import Overview, Planned
+    from bpftest.executors.workers import Workers
+    from bpftest.last_run import Failed
     from bpftest.plan import Plan
     from bpftest.reporters import Reporter
 
-    Planned = list[tuple[Plan, frozenset[str]]]  # with the names of the cases that are meant, at least one
+    Ready = list[tuple[int, Overview]]  # suites by number, with a case that is meant at least
+
+
+JOBS_MAX = 1024
 
 
 def arguments(parser: ArgumentParser) -> None:
     """What to run, when to stop, what to report."""
     selecting.arguments(parser)
-    parser.add_argument("-x", "--exitfirst", action="store_true", help="stop after the first case that fails or errors")
+    repeating.arguments(parser)
+    parser.add_argument(
+        "-x",
+        "--exitfirst",
+        action="store_const",
+        const=1,
+        dest="max_fail",
+        help="stop after the first case that fails or errors",
+    )
+    parser.add_argument("--max-fail", type=_failures, metavar="N", help="stop after N cases that fail or error")
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        type=_jobs,
+        default="auto",
+        metavar="N",
+        help="how many suites run at a time, each in a process of its own (default: auto, as many as there are CPUs)",
+    )
     parser.add_argument(
         "--shuffle",
         type=_seed,
@@ -35,21 +62,41 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--fail-on-skip", action="store_true", help="exit 1 when a case is skipped, for whatever reason"
     )
+    parser.add_argument(
+        "--reproduce",
+        action="store_true",
+        help="run nothing: print the same runs as commands of bpftool, and write their files below .bpftest/reproduce",
+    )
     keeping.arguments(parser)
     reporting.arguments(parser)
 
 
 def run(options: Namespace) -> int:
     """Reads and plans all suites, then runs them. Gives the exit code."""
-    from bpftest.executors import local
+    if options.watch:
+        from bpftest.commands import watching
+
+        code = watching.watched(options.paths)
+        if code is not None:
+            return code
+    if options.reproduce:
+        from bpftest.commands import reproducing
+
+        return reproducing.run(options)
+    from bpftest.collect import Planner, selected
     from bpftest.executors.interrupts import Interrupts
+    from bpftest.executors.workers import Workers
 
     keeping.refuse_in_ci(options)
-    bad = (*BAD, Outcome.SKIPPED) if options.fail_on_skip else BAD
-    reporters = reporting.reporters(options, bad)
-    with Interrupts() as interrupts:
+    meant = selected(options)
+    failed = repeating.failed_before(options)
+    planning = _planning(meant, Planner(options.update_snapshots), options, failed)
+    paths = [path for path, _ in meant.files]
+    with Interrupts() as interrupts, Workers(planning, paths, options.jobs) as workers:
+        bad = (*BAD, Outcome.SKIPPED) if options.fail_on_skip else BAD
+        reporters = reporting.reporters(options, bad)
         try:
-            planned, invalid = _planned(options)
+            suites, invalid = _planned(workers, meant)
         except KeyboardInterrupt as signal:
             print(f"interrupted by {signal} before the first case", file=sys.stderr)
             return _report(_nothing_ran(str(signal)), reporters)
@@ -57,29 +104,76 @@ def run(options: Namespace) -> int:
             reporting.show_invalid(invalid, options)
             _report(_refused(invalid), reporters)
             return INVALID
-        _prepare(planned, reporters)
-        if not planned:
+        ready = [(number, one) for number, one in enumerate(repeating.shared(suites, options)) if one.chosen]
+        if not ready and options.lf and failed:
+            return run(repeating.without_lf(options))
+        if not ready:
+            kind = "note" if options.allow_empty else "error"
+            show_empty(options, len(suites), sum(one.cases for one in suites), kind)
+        _prepare(workers, ready, reporters)
+        if not ready:
             _report(_nothing_ran(), reporters)
             return PASSED if options.allow_empty else EMPTY
-        events = local.run(planned, interrupts, max_failures=1 if options.exitfirst else None, seed=options.shuffle)
-        code = _report(keeping.kept(events, options), reporting.with_console(reporters, options, bad), bad)
-        keeping.keep_snapshots(planned)
+        events = _events(workers, repeating.failing_first(ready, options, failed), options, interrupts)
+        told = repeating.recorded(keeping.kept(events, options), options, meant)
+        code = _report(told, reporting.with_console(reporters, options, bad), bad)
+        keeping.keep_snapshots(workers.keepsakes)
         return code
 
 
-def _planned(options: Namespace) -> tuple[Planned, tuple[InvalidSuite, ...]]:
-    """What is to run, and the suites because of which nothing can."""
-    from bpftest.collect import collect, plans
+def _planning(
+    meant: Selection, planner: Planner, options: Namespace, failed: Failed
+) -> Callable[[int], Planned | InvalidSuite]:
+    """What a worker calls to read and plan the suite with a number."""
 
-    collection = collect(options)
-    made, unplannable = plans(collection.chosen, options.update_snapshots)
-    invalid = (*collection.invalid, *unplannable)
-    if invalid:
-        return [], invalid
-    if not collection.cases:
-        show_empty(collection, options, "note" if options.allow_empty else "error")
-    planned = [(plan, one.names) for plan, one in zip(made, collection.chosen, strict=True) if one.names]
-    return planned if options.shuffle is None else _shuffled(planned, options.shuffle), ()
+    def plan(number: int) -> Planned | InvalidSuite:
+        from bpftest.collect import chosen
+        from bpftest.executors.worker import Planned
+
+        one = chosen(meant, number)
+        if isinstance(one, InvalidSuite):
+            return one
+        made = planner.plan(one.suite)
+        if isinstance(made, InvalidSuite):
+            return made
+        made = repeating.repeated(made, options.count)
+        names = repeating.meant(made, one.names, options, failed)
+        ordered = made if options.shuffle is None else _shuffled(made, options.shuffle)
+        return Planned(repeating.failed_first(ordered, options, failed), names, options.retries)
+
+    return plan
+
+
+def _planned(workers: Workers, meant: Selection) -> tuple[list[Overview], tuple[InvalidSuite, ...]]:
+    """What there is to run, and the suites because of which nothing is. Raises UsageError."""
+    from bpftest.collect import refuse_unused
+
+    planned = workers.plan()
+    invalid = tuple(one for one in planned if isinstance(one, InvalidSuite))
+    suites = [one for one in planned if not isinstance(one, InvalidSuite)]
+    if not invalid:
+        refuse_unused(meant, (one.used for one in suites))
+    return suites, invalid
+
+
+def _jobs(text: str) -> int:
+    """How many workers -j *text* wants."""
+    if text == "auto":
+        return len(os.sched_getaffinity(0))
+    if text.isascii() and text.isdecimal() and 0 < int(text) <= JOBS_MAX:
+        return int(text)
+    from argparse import ArgumentTypeError
+
+    raise ArgumentTypeError(f"{text!r} is no number from 1 to {JOBS_MAX}, and not auto")
+
+
+def _failures(text: str) -> int:
+    """How many failures --max-fail *text* wants."""
+    if text.isascii() and text.isdecimal() and 0 < int(text) < 10**9:
+        return int(text)
+    from argparse import ArgumentTypeError
+
+    raise ArgumentTypeError(f"{text!r} is no number of cases above 0")
 
 
 def _seed(text: str) -> int:
@@ -95,80 +189,120 @@ def _seed(text: str) -> int:
     raise ArgumentTypeError(f"{text!r} is no whole number")
 
 
-def _shuffled(planned: Planned, seed: int) -> Planned:
-    """The suites, and the jobs of each, in the order that *seed* stands for.
+def _shuffled(plan: Plan, seed: int) -> Plan:
+    """*plan* with its jobs in the order that *seed* stands for.
 
-    That of the jobs depends on nothing else, so that a suite alone, and some of its cases, can repeat it.
+    That depends on nothing else, so that a suite alone, and some of its cases, can repeat it.
     """
     import random
 
-    suites = [
-        (plan._replace(jobs=tuple(random.Random(seed).sample(plan.jobs, len(plan.jobs)))), names)  # noqa: S311
-        for plan, names in planned
-    ]
-    random.Random(seed).shuffle(suites)  # noqa: S311 - an order, no secret
-    return suites
+    return plan._replace(jobs=tuple(random.Random(seed).sample(plan.jobs, len(plan.jobs))))  # noqa: S311 - no secret
 
 
-def _prepare(planned: Planned, reporters: list[Reporter]) -> None:
-    """Makes this process ready to run what is *planned*. Raises HostError where it cannot, once all reports have it."""
-    from bpftest.executors import local
-
+def _prepare(workers: Workers, ready: Ready, reporters: list[Reporter]) -> None:
+    """Makes the workers ready to run suites. Raises HostError where they cannot, once all reports have it."""
     try:
-        if planned:
-            local.prepare()
+        if ready:
+            workers.prepare()
         else:
+            from bpftest.executors import local
+
             local.refuse_machine()
     except HostError as error:
         error.hint = error.hint or f"run: {_sudo()}"
-        _report(_without_host(planned, error), reporters)
+        _report(_without_host(workers, ready, error), reporters)
         raise
 
 
-def _report(events: Iterable[Event], reporters: list[Reporter], bad: tuple[Outcome, ...] = BAD) -> int:
-    """Tells every reporter every event. Gives the exit code that the events make: *bad* outcomes make it 1."""
-    code = PASSED
+def _events(workers: Workers, ready: Ready, options: Namespace, interrupts: Interrupts) -> Iterator[Event]:
+    """The events of a run. It ends with RunFinished, after an interrupt too.
+
+    Signals wait while somebody has an event in hand.
+    """
+    started = time.perf_counter()
+    interrupted = ""
+    seed = options.shuffle
+    try:
+        yield _started(ready, seed)
+        for event in _up_to(options.max_fail, workers.run(ready if seed is None else _mixed(ready, seed))):
+            interrupts.hold()
+            yield event
+            interrupts.release()
+        interrupts.hold()
+    except KeyboardInterrupt as signal:
+        interrupted = str(signal)
+        yield from workers.stop()
+        interrupts.hold()
+    yield RunFinished(time.perf_counter() - started, interrupted)
+
+
+def _up_to(failures: int | None, events: Iterator[Event]) -> Iterator[Event]:
+    """*events* up to the case whose failure is one too many. None: all of them."""
     for event in events:
-        for reporter in reporters:
-            reporter(event)
+        yield event
+        if failures and isinstance(event, CaseFinished) and event.outcome in BAD:
+            failures -= 1
+            if not failures:
+                return
+
+
+def _mixed(ready: Ready, seed: int) -> Ready:
+    """The suites in the order that *seed* stands for."""
+    import random
+
+    return random.Random(seed).sample(ready, len(ready))  # noqa: S311 - an order, no secret
+
+
+def _started(ready: Ready, seed: int | None = None) -> Event:
+    from bpftest.executors.machine import run_started
+
+    return run_started(len(ready), sum(one.chosen for _, one in ready), seed)
+
+
+def _report(events: Iterable[Event], reporters: list[Reporter], bad: tuple[Outcome, ...] = BAD) -> int:
+    """Tells every reporter every event. Gives the exit code that the events make: *bad* outcomes make it 1.
+
+    Raises HostError for a report that cannot be written: at once where the run has not begun, and else at its end.
+    """
+    code = PASSED
+    working, broken = list(reporters), list[HostError]()
+    for event in events:
+        for reporter in list(working):
+            try:
+                reporter(event)
+            except HostError as error:  # noqa: PERF203 - the others go on
+                if isinstance(event, RunStarted):
+                    raise
+                working.remove(reporter)
+                broken.append(error)
         if isinstance(event, CaseFinished) and event.outcome in bad:
             code = FAILED
         if isinstance(event, RunFinished) and event.interrupted:
             code = SIGNALS[event.interrupted]
+    if broken and code not in SIGNALS.values():
+        raise broken[0]
     return code
 
 
 def _nothing_ran(interrupted: str = "") -> Iterator[Event]:
     """The events of a run without a case."""
-    from bpftest.executors import local
-
-    yield local.run_started(0, 0)
+    yield _started([])
     yield RunFinished(0.0, interrupted)
 
 
 def _refused(invalid: tuple[InvalidSuite, ...]) -> Iterator[Event]:
     """The events of a run that did not begin because suites are invalid."""
-    from bpftest.executors import local
+    from bpftest.executors.machine import run_started
 
-    yield local.run_started(len(invalid), 0)
+    yield run_started(len(invalid), 0)
     yield from invalid
     yield RunFinished(0.0)
 
 
-def _without_host(planned: Planned, error: HostError) -> Iterator[Event]:
+def _without_host(workers: Workers, ready: Ready, error: HostError) -> Iterator[Event]:
     """The events of a run that this machine does not allow: every case is an error, with the reason."""
-    from bpftest.events import SuiteFinished, SuiteStarted
-    from bpftest.executors import local
-    from bpftest.runner import timestamp
-    from bpftest.verdicts import errored
-
-    yield local.run_started(len(planned), sum(len(names) for _, names in planned))
-    for plan, names in planned:
-        yield SuiteStarted(plan.suite.path, plan.suite.title, len(names), timestamp())
-        for job in plan.jobs:
-            if job.case.name in names:
-                yield errored(plan.suite.path, job, error, 0.0)
-        yield SuiteFinished(plan.suite.path, 0.0)
+    yield _started(ready)
+    yield from workers.run(ready, error)
     yield RunFinished(0.0)
 
 

@@ -39,7 +39,7 @@ def run(options: Namespace) -> int:
     if any(isinstance(problem, CompileError) for problem in problems):
         return FAILED
     if not collection.cases:
-        show_empty(collection, options)
+        show_empty(options, len(collection.chosen), sum(len(one.suite.cases) for one in collection.chosen))
         return EMPTY
     print(f"{_counted(len(collection.chosen), 'suite')} valid, {_counted(collection.cases, 'case')}")
     return PASSED

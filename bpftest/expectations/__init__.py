@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bpftest.expectations.context import Check, Context
 from bpftest.expectations.ctx import ctx, socket
 from bpftest.expectations.output import output
-from bpftest.expectations.result import retval, run_errno
+from bpftest.expectations.result import never, retval, run_errno
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +38,7 @@ def late(module: str, name: str) -> Expectation:
 
 EXPECTATIONS: Mapping[str, Expectation] = {
     "retval": retval,
+    "never": never,
     "output": output,
     "ctx": ctx,
     "socket": socket,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bpftest.errors import SuiteError
 from bpftest.events import Finding, HexRow, Mismatch
+from bpftest.expectations.bounds import count
 from bpftest.expectations.context import excerpt, reply_of
 from bpftest.expectations.ctx import members_check
 from bpftest.packets import checksums, framing, hexrows
@@ -57,6 +58,8 @@ def output_form(want: Written, context: Context) -> Form:
     said = want.value
     if isinstance(said, str) and said in OUTPUT_PARTS and said not in context.scope.names:
         raise SuiteError(f"'{said}' is no packet, but a key of output", f"write output: {{{said}: ..}}")
+    if isinstance(said, dict) and "fill" in said and isinstance(said.get("length"), dict):
+        raise SuiteError("beside 'fill', 'length' is a number of bytes", "", want["length"].place())
     parts: list[Form] = []
     if isinstance(said, str) or any(key in said for key in PACKET_KEYS):
         parts.append(_packet(want, context))
@@ -113,10 +116,10 @@ def _compared(expected: Pattern, left: Left, context: Context) -> Finding:
     if expected.matches(data) and not metadata:
         return Finding("output", _held_length(len(data)))
     compared = expected.compared(data)
-    from bpftest.packets import fields, headers  # only where something differs
+    from bpftest.packets.asking import differences  # only where something differs
 
-    chain = headers.chain(expected.chain or context.chain, context.scope.headers)
-    found = fields.differences(expected.value, compared, context.link, expected.mask, chain)
+    chain = expected.chain or context.chain
+    found = differences(expected.value, compared, context.link, expected.mask, chain, context.scope)
     mismatches = tuple(Mismatch(one.name, one.expected, one.actual, one.offset, one.derived) for one in found)
     length = _length_mismatch(len(expected.value), len(compared), derived=bool(mismatches))
     held = "" if length else _held_length(len(data))
@@ -166,7 +169,7 @@ def _link(expected: Pattern) -> str:
 
 
 def _fields(want: Written, context: Context) -> Form:
-    from bpftest.packets.named import field_checks  # Scapy reads the packet, so it is imported
+    from bpftest.packets.asking import field_checks  # Scapy reads the packet
 
     try:
         differences = field_checks(want.value, context.scope)
@@ -182,12 +185,14 @@ def _fields(want: Written, context: Context) -> Form:
 
 
 def _length(want: Written, _context: Context) -> Form:
-    wanted = want.value
+    wanted = count(want)
 
     def form(left: Left) -> Finding:
         actual = len(left.data)
-        mismatches = _length_mismatch(wanted, actual)
-        return Finding("output", "" if mismatches else _held_length(actual), mismatches)
+        if wanted.hold(actual):
+            return Finding("output", _held_length(actual))
+        expected = str(wanted.least) if wanted.least == wanted.most else wanted.text()
+        return Finding("output", "", (Mismatch("length", expected, str(actual)),))
 
     return form
 
@@ -214,16 +219,19 @@ def _snapshot(want: Written, context: Context) -> Form:
         raise SuiteError(str(error), error.hint, want.place()) from None  # it may be a line of the kept file
 
     def form(left: Left) -> Finding:
-        from bpftest.packets.headers import chain
-
-        own = chain(context.chain, context.scope.headers)
-        expected = snapshots.expected(name, left.data, context.link, own)
+        expected = snapshots.expected(name, left.data, lambda: _snapshot_lines(left.data, context))
         if expected is None:
             none = "none; bpftest run --update-snapshots keeps this one"
             return Finding("output", "", (Mismatch(f"snapshot {name}", "a packet that is kept", none),))
         return _compared(Pattern(expected, link=context.link, chain=context.chain), left, context)
 
     return form
+
+
+def _snapshot_lines(data: bytes, context: Context) -> tuple[str, ...]:
+    from bpftest.packets.asking import snapshot_lines  # only where a packet is to be kept
+
+    return snapshot_lines(data, context.link, context.chain, context.scope)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -117,11 +117,11 @@ def _packet(here: Written, context: Context) -> Pattern:
 def _packet_mismatches(expected: Pattern, actual: bytes, path: str, scope: Scope) -> Iterator[Mismatch]:
     if expected.matches(actual):
         return
-    from bpftest.packets import fields, headers  # only where something differs
+    from bpftest.packets.asking import differences  # only where something differs
 
     compared = expected.compared(actual)
-    chain = headers.chain(expected.chain, scope.headers)
-    found = fields.differences(expected.value, compared, expected.link, expected.mask, chain) if compared else ()
+    its = expected.link, expected.mask, expected.chain
+    found = differences(expected.value, compared, *its, scope) if compared else ()
     yield from (Mismatch(f"{path}.{one.name}", one.expected, one.actual, one.offset, one.derived) for one in found)
     if len(compared) != len(expected.value):
         yield Mismatch(f"{path} length", str(len(expected.value)), str(len(compared)), derived=bool(found))

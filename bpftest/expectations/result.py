@@ -1,4 +1,4 @@
-"""`retval` and `errno`: how the run ended."""
+"""`retval`, `never` and `errno`: how the run ended."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 def retval(want: Written, context: Context) -> Check:
     """The program returned *want*: a number, a name such as XDP_DROP, or one of a list."""
-    prog_type = context.prog_type
-    values = [want[index] for index in range(len(want.value))] if isinstance(want.value, list) else [want]
-    codes = [placed(one, prog_type.return_code) for one in values]
+    prog_type, codes = context.prog_type, _codes(want, context)
 
     def check(observation: Observation) -> Finding:
         reply = reply_of(observation)
@@ -28,6 +26,20 @@ def retval(want: Written, context: Context) -> Check:
         expected = " or ".join(prog_type.code_text(code) for code in codes)
         mismatch = Mismatch("retval", expected, prog_type.code_text(actual))
         return Finding("retval", mismatches=(mismatch,), excerpt=excerpt(want))
+
+    return check
+
+
+def never(want: Written, context: Context) -> Check:
+    """The program did not return *want*, nor one of a list."""
+    prog_type, codes = context.prog_type, _codes(want, context)
+
+    def check(observation: Observation) -> Finding:
+        actual = reply_of(observation).retval
+        if actual not in codes:
+            return Finding("never", " or ".join(prog_type.code_text(code) for code in codes))
+        code = prog_type.code_text(actual)
+        return Finding("never", mismatches=(Mismatch("retval", f"any but {code}", code),), excerpt=excerpt(want))
 
     return check
 
@@ -44,6 +56,12 @@ def run_errno(want: Written, _context: Context) -> Check:
         return Finding("errno", mismatches=(mismatch,), excerpt=excerpt(want))
 
     return check
+
+
+def _codes(want: Written, context: Context) -> list[int]:
+    """The return codes that *want* says: one, or a list. Raises SuiteError, at its place."""
+    values = want.parts() if isinstance(want.value, list) else [want]
+    return [placed(one, context.prog_type.return_code) for one in values]
 
 
 def checksum_complete(want: Written) -> Check:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 
 from bpftest.errors import CompileError, HostError
@@ -117,15 +118,33 @@ def _compile(clang: str, file: str, arguments: list[str], name: str) -> None:
 
 def _run_clang(command: list[str], file: str) -> tuple[bool, str]:
     """Whether it failed, and what it said."""
-    import subprocess
-
     try:
-        done = subprocess.run(command, capture_output=True, timeout=COMPILE_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        raise CompileError(f"{file}: clang has not finished after {COMPILE_SECONDS} s") from None
+        code, _, said = _ran(command)
+    except TimeoutError:
+        hint = "a macro, an #include or $CLANG may have no end"
+        raise CompileError(f"{file}: clang has not finished after {COMPILE_SECONDS} s", hint) from None
     except OSError as error:
         raise HostError(f"{command[0]} cannot be started: {error.strerror}", "set $CLANG to another one") from None
-    return done.returncode != 0, done.stderr.decode("utf-8", "replace").strip()
+    return code != 0, said
+
+
+def _ran(command: list[str]) -> tuple[int, bytes, str]:
+    """(exit code, stdout, stderr) of a tool. Raises OSError; TimeoutError after COMPILE_SECONDS.
+
+    What it has started itself ends with it: $CLANG may be a script.
+    """
+    import subprocess
+
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True) as tool:
+        try:
+            out, said = tool.communicate(timeout=COMPILE_SECONDS)
+        except BaseException as error:
+            os.killpg(tool.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise TimeoutError from None
+            raise
+    return tool.returncode, out, said.decode("utf-8", "replace").strip()
 
 
 def _current(name: str) -> bool:
@@ -156,8 +175,6 @@ def _vmlinux_header() -> str:
 
 
 def _make_vmlinux_header(header: str) -> None:
-    import subprocess
-
     bpftool = bpftool_path()
     if not os.path.exists(BTF):
         raise HostError(
@@ -169,11 +186,14 @@ def _make_vmlinux_header(header: str) -> None:
             "vmlinux.h is made by bpftool, and there is none",
             "install it with the distribution's package manager: apt-get install bpftool",
         )
-    done = subprocess.run([bpftool, "btf", "dump", "file", BTF, "format", "c"], capture_output=True, check=False)
-    if done.returncode != 0:
-        raise HostError(f"bpftool makes no vmlinux.h: {done.stderr.decode('utf-8', 'replace').strip()}")
+    try:
+        code, content, said = _ran([bpftool, "btf", "dump", "file", BTF, "format", "c"])
+    except TimeoutError:
+        raise HostError(f"bpftool makes no vmlinux.h: it has not finished after {COMPILE_SECONDS} s") from None
+    if code != 0:
+        raise HostError(f"bpftool makes no vmlinux.h: {said}")
     make_folder(os.path.dirname(header))
-    write_file(header, done.stdout)
+    write_file(header, content)
 
 
 def _first_error(output: str) -> str:

@@ -9,11 +9,12 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from bpftest.errors import LoadError, ObjectError
+from bpftest.errors import CaseTimeout, LoadError, ObjectError
 from bpftest.kernel import libbpf
 from bpftest.kernel.door import Also, Loading, LoadReport
 from bpftest.kernel.map_types import OF_MAPS
 from bpftest.kernel.objects import Loaded, constant, maps_of, opened, walk
+from bpftest.kernel.run import exchange
 
 if TYPE_CHECKING:
     from bpftest.kernel.door import Patch
@@ -28,19 +29,26 @@ LOG_SIZE = 64 * 1024 * 1024
 REFUSED = re.compile(r"prog '([^']+)': (?:BPF program load failed|failed to load)")  # libbpf, of the one that ends it
 
 
-def load(loading: Loading, content: bytes) -> Loaded:
-    """Opens the object and loads what *loading* names. A refusal by the kernel is in the report."""
-    with libbpf.uninterrupted():
+def load(loading: Loading, content: bytes, timeout_s: float) -> Loaded:
+    """Opens the object and loads what *loading* names. A refusal by the kernel is in the report.
+
+    Raises CaseTimeout where the verifier has not finished after *timeout_s*: while it looks at a program (do_check,
+    kernel/bpf/verifier.c) a signal ends it with EAGAIN, and libbpf tries five times.
+    """
+    with libbpf.uninterrupted(), exchange().alarmed(timeout_s) as has_expired:
         loaded = _loaded_with(loading.log_level, loading, content)
-    first = loaded.report
-    if not first.log or first.errno in (0, errno.E2BIG) or loading.log_level & BPF_LOG_LEVEL:
-        return loaded
-    # The verifier refuses, and has logged why. Where, the log tells with the path, which takes a level; but for
-    # E2BIG, whose path is as long as the verifier can go.
-    loaded.close()
-    with libbpf.uninterrupted():
+        first = loaded.report
+        if first.errno == errno.EAGAIN and has_expired():
+            loaded.close()
+            what = f"the verifier has not finished with '{first.program}' after {timeout_s:g} s"
+            raise CaseTimeout(what, "give a longer 'timeout:', or make the program simpler")
+        if not first.log or first.errno in (0, errno.E2BIG) or loading.log_level & BPF_LOG_LEVEL:
+            return loaded
+        # The verifier refuses, and has logged why. Where, the log tells with the path, which takes a level; but for
+        # E2BIG, whose path is as long as the verifier can go.
+        loaded.close()
         again = _loaded_with(loading.log_level | BPF_LOG_LEVEL1, loading, content)
-    if again.report.errno == errno.ENOSPC:  # the path does not fit into the log
+    if again.report.errno in (errno.ENOSPC, errno.EAGAIN):  # the path does not fit into the log, or into the time
         again.report = first
     return again
 

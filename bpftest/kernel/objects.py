@@ -10,6 +10,8 @@ from bpftest.errors import ObjectError
 from bpftest.kernel import libbpf
 from bpftest.kernel.door import LoadReport
 from bpftest.reading import read_regular
+from bpftest.sandbox.child import Child, ChildEnded, ChildLate
+from bpftest.sandbox.confinement import CAP_BPF, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 
 BPF_F_RDONLY_PROG = 1 << 7  # linux/bpf.h: programs cannot write to the map
 OBJECT_SIZE = 256 * 1024 * 1024  # bytes; a file with more is no object
-OPEN_SECONDS = 30  # for what takes milliseconds: a damaged object may keep libbpf busy
+OPEN_SECONDS = 10  # for what takes milliseconds: a damaged object may keep libbpf busy
+# libbpf asks the kernel what it knows before it relocates: without CAP_BPF it would give up there.
+LIMITS = Limits(cpu_seconds=2 * OPEN_SECONDS, files=32, capability=CAP_BPF)
 
 
 class Loaded:
@@ -98,7 +102,8 @@ def sound(path: str) -> bytes:
     """The content of the object at *path*, which libbpf can take. Raises ObjectError.
 
     A damaged object can crash libbpf: of copies with a few words of BTF changed, one in 40 made libbpf 1.1.2 segfault
-    in bpf_object__open, and one in 300 later, while it relocated programs. So a child goes first, which may die of it.
+    in bpf_object__open, and one in 300 later, while it relocated programs. What it can do to a process that does not
+    crash nobody knows. So a child without privileges goes first.
     """
     global _survivor
     try:
@@ -106,58 +111,59 @@ def sound(path: str) -> bytes:
     except OSError as error:
         raise ObjectError(f"{path}: {error.strerror}", "build the object first, or correct the path") from None
     if content != _survivor:
-        killer = _killer(content)
-        if killer:
-            import signal
-
-            name = signal.Signals(killer).name
-            raise ObjectError(f"{path}: the object is damaged: libbpf ends with {name} on it", "build it again")
+        _try(path, content)
         _survivor = content
     return content
 
 
-def _killer(content: bytes) -> int:
-    """The signal that ends a process which rehearses *content*, 0 for none."""
-    import signal
-
-    library = libbpf.library()
-    child = os.fork()
-    if child == 0:
-        try:
-            # What a parent's faulthandler would print of the crash is of no use to anybody.
-            for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGABRT, signal.SIGALRM):
-                signal.signal(number, signal.SIG_DFL)
-            signal.setitimer(signal.ITIMER_REAL, OPEN_SECONDS)
-            library.libbpf_set_print(libbpf.SILENT)
-            _rehearse(content)
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+def _try(path: str, content: bytes) -> None:
+    """Raises ObjectError where a process that rehearses *content* does not survive."""
+    types = os.memfd_create("types")
+    try:
+        os.write(types, content)
+        child = Child(lambda: _rehearsal(content, types), LIMITS, (types,))
+        child.ask(b"", OPEN_SECONDS)
+        child.close()
+    except ChildEnded as ended:
+        what = f"{path}: the object is damaged: libbpf ends with {ended} on it"
+        raise ObjectError(what, "build it again") from None
+    except ChildLate:
+        what = f"{path}: the object is damaged: libbpf has not opened it after {OPEN_SECONDS} s"
+        raise ObjectError(what, "build it again") from None
+    finally:
+        os.close(types)
 
 
-def _rehearse(content: bytes) -> None:
-    """Opens *content* and loads all of it as far as libbpf does this by itself: no map is made, no program verified.
+def _rehearsal(content: bytes, types: int) -> Callable[[bytes], bytes]:
+    """What opens *content* and loads all of it as far as libbpf does this by itself.
 
-    The kernel's types, which CO-RE would relocate to, take 20 ms to read; the object's own do as well here.
+    No map is made, no program verified. The kernel's types, which CO-RE would relocate to, take 20 ms to read; the
+    object's own, which the descriptor *types* leads to, do as well here.
     """
     library = libbpf.library()
-    types = os.memfd_create("types")
-    os.write(types, content)
+    library.libbpf_set_print(libbpf.SILENT)
     options = libbpf.ObjectOpenOpts(
         sz=ctypes.sizeof(libbpf.ObjectOpenOpts), object_name=b"object", btf_custom_path=b"/proc/self/fd/%d" % types
     )
-    handle = library.bpf_object__open_mem(content, len(content), ctypes.byref(options))
-    if not handle:
-        return
-    loaded = Loaded(handle)
+
+    def rehearse(_request: bytes) -> bytes:
+        handle = library.bpf_object__open_mem(content, len(content), ctypes.byref(options))
+        if handle:
+            _load_nothing(Loaded(handle))
+        return b""
+
+    return rehearse
+
+
+def _load_nothing(loaded: Loaded) -> None:
+    library = libbpf.library()
     for one in maps_of(loaded):
         library.bpf_map__set_type(one, 2)  # BPF_MAP_TYPE_ARRAY: libbpf 1.1 dies of a map of struct_ops that is not made
         library.bpf_map__set_autocreate(one, 0)
     for program in walk(library.bpf_object__next_program, loaded):
         library.bpf_program__set_autoload(program, 1)
         library.bpf_program__set_type(program, 0)  # BPF_PROG_TYPE_UNSPEC: libbpf relocates it, and gives it to nobody
-    library.bpf_object__load(handle)
+    library.bpf_object__load(loaded.handle)
 
 
 def maps_of(loaded: Loaded) -> Iterator[int]:

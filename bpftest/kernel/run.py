@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bpftest.errors import RunError
@@ -14,6 +15,7 @@ from bpftest.kernel import libbpf
 from bpftest.kernel.door import Reply, Request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     Buffer = ctypes.Array[ctypes.c_char]
@@ -40,6 +42,19 @@ class Exchange:
         self._by_reference = ctypes.byref(self._opts)
         self._expired = False
         signal.signal(signal.SIGALRM, self._expire)
+
+    @contextmanager
+    def alarmed(self, timeout_s: float) -> Iterator[Callable[[], bool]]:
+        """After *timeout_s* signals interrupt what waits or works in the kernel, as long as the block lasts.
+
+        Gives what tells whether it came to that.
+        """
+        self._expired = False
+        signal.setitimer(signal.ITIMER_REAL, min(max(timeout_s, ALARM_MIN), ALARM_MAX), ALARM_AGAIN)
+        try:
+            yield lambda: self._expired
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _expire(self, _number: int, _frame: FrameType | None) -> None:
         self._expired = True

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bpftest.kernel.network import Namespace
     from bpftest.kernel.reset import First
     from bpftest.kernel.sockets import Sockets
+    from bpftest.kernel.sweep import Sweep
 
 PROG_TYPE_CGROUP_SKB = 8  # enum bpf_prog_type
 OWN = Network()  # bpftest's own namespace, where a case has no other
@@ -31,10 +32,12 @@ class Session:
     maps hold nothing but bytes gets these again; any other is loaded again.
     """
 
-    def __init__(self, loading: Loading) -> None:
+    def __init__(self, loading: Loading, timeout_s: float = 10.0) -> None:
+        """*timeout_s*: for the verifier. Raises ObjectError, CaseTimeout."""
         self._loading = loading
+        self._timeout_s = timeout_s
         self._content = sound(loading.path)  # kept: a build may replace the file between two cases
-        self._loaded = load(loading, self._content)
+        self._loaded = load(loading, self._content, timeout_s)
         self._first: First | None = None  # what the maps held when the object had just been loaded
         self._used = False
         self._sockets: Sockets | None = None  # those of the case
@@ -90,6 +93,15 @@ class Session:
         program = request.program or self._loading.program
         return measured(self._loaded, program, request, request.benchmark, reply, ends)
 
+    def sweep(self, request: Request, *, alike: bool) -> Sweep:
+        """Many runs, each in the state in which the case begins. *alike*: they differ in packet and context alone."""
+        from bpftest.kernel.sweep import QuickSweep, Sweep, is_quick  # only for suites that sweep
+
+        renew = self._prepare if self._loaded.stateful else None
+        if not alike or self._has_state(request) or not is_quick(request):
+            return Sweep(request, self.run, renew)
+        return QuickSweep(request, self.run, renew, lambda: self._program_fd(request), _takes_no_ctx)
+
     def end(self) -> None:
         """Ends a case: its sockets are closed, and its namespace is left."""
         if self._sockets is not None:
@@ -115,17 +127,23 @@ class Session:
         loaded = self._loaded
         if request.repeat > 1 and not request.flags:  # these may be about frames on `lo`
             dispatcher.keep(loaded, request.program or self._loading.program)
-        loading = self._loading
-        state = self._sockets or request.live or any(request.setup) or loading.prints or loading.streams
-        if not state:
-            return exchange().run(loaded.descriptor(request.program) if request.program else loaded.program_fd, request)
+        if not self._has_state(request):
+            return exchange().run(self._program_fd(request), request)
         from bpftest.kernel.state import run_in_state  # only for suites with state
 
-        return run_in_state(loading, loaded, self._sockets, self._namespace, request)
+        return run_in_state(self._loading, loaded, self._sockets, self._namespace, request)
+
+    def _has_state(self, request: Request) -> bool:
+        """Whether something is done around a run."""
+        loading = self._loading
+        return bool(self._sockets or request.live or any(request.setup) or loading.prints or loading.streams)
+
+    def _program_fd(self, request: Request) -> int:
+        return self._loaded.descriptor(request.program) if request.program else self._loaded.program_fd
 
     def _load_again(self) -> None:
         self._loaded.close()
-        self._loaded = load(self._loading, self._content)
+        self._loaded = load(self._loading, self._content, self._timeout_s)
         report = self._loaded.report
         if report.errno:
             raise ProgramError(

@@ -40,6 +40,13 @@ def bpf(command: int, attributes: bytes) -> int:
     return _syscall(BPF_NUMBERS[machine], c_int(command), attributes, c_uint32(len(attributes)))
 
 
+def die_with_parent() -> None:
+    """SIGKILL ends this process when the one that has forked it ends: prctl(2), PR_SET_PDEATHSIG. Raises OSError."""
+    if _libc.prctl(c_int(1), c_long(9), c_long(0), c_long(0), c_long(0)):
+        failed = ctypes.get_errno()
+        raise OSError(failed, os.strerror(failed))
+
+
 def bind(descriptor: int, address: bytes) -> None:
     """Binds a socket of a family that Python does not know. Raises OSError."""
     if _libc.bind(c_int(descriptor), address, c_uint32(len(address))):

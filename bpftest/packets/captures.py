@@ -30,6 +30,7 @@ ORDERS = {  # the first four bytes of a pcap file → its byte order; those of a
     b"\xd4\xc3\xb2\xa1": "<",
     b"\x4d\x3c\xb2\xa1": "<",
 }
+GZIP = b"\x1f\x8b"
 SECTION = b"\x0a\x0d\x0d\x0a"  # the type of a section header block, the same in both byte orders
 SECTION_ORDERS = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
 INTERFACE, OLD_PACKET, SIMPLE_PACKET, PACKET = 1, 2, 3, 6  # types of blocks
@@ -63,7 +64,14 @@ def frame(folder: str, name: str, index: int | None) -> tuple[bytes, str]:
     index = index or 1
     if index > len(found):
         raise SuiteError(f"{name} has only {_counted(len(found))}" if found else f"{name} has no frame")
-    one = found[index - 1]
+    return whole(found[index - 1], name, index)
+
+
+def whole(one: Frame, name: str, index: int) -> tuple[bytes, str]:
+    """(bytes, link as in sources.Packet) of frame *index*, from 1, of the capture *name*.
+
+    Raises SuiteError for a frame that was cut off, or is of a link type that cannot be used.
+    """
     if one.length > len(one.data):
         what = f"frame {index} of {name} was cut off when it was captured: {len(one.data)} of {one.length} bytes"
         raise SuiteError(what, "capture whole frames: tcpdump -s 0")
@@ -92,8 +100,17 @@ def frames(folder: str, name: str) -> tuple[Frame, ...]:
 @functools.lru_cache(maxsize=4)
 def _read(path: str, name: str, _version: tuple[int, ...]) -> tuple[Frame, ...]:
     """The frames of the file at *path*, read once for all the cases that want one of them."""
-    data = read_regular(path, CAPTURE_MAX)
-    if data[:2] == b"\x1f\x8b":
+    return frames_in(read_regular(path, CAPTURE_MAX), name)
+
+
+def is_capture(data: bytes) -> bool:
+    """Whether *data* begins as a capture does, or as what gzip has packed."""
+    return data[:4] in ORDERS or data[:4] == SECTION or data[:2] == GZIP
+
+
+def frames_in(data: bytes, name: str) -> tuple[Frame, ...]:
+    """The frames of the capture that *data*, the content of *name*, is. Raises SuiteError."""
+    if data[:2] == GZIP:
         data = _unpacked(data, name)
     if data[:4] in ORDERS:
         return tuple(_pcap(data, name))

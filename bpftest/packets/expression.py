@@ -58,16 +58,21 @@ REFUSED: dict[type[ast.AST], str] = {
 CALLS = "only layers, bytes(), raw() and bytes.fromhex() can be called"
 
 
-def built(text: str, scope: Scope) -> tuple[bytes, str, tuple[str, ...]]:
+def built(
+    text: str, scope: Scope, change: Callable[[Layer], None] | None = None
+) -> tuple[bytes, str, tuple[str, ...]]:
     """(bytes, link, chain) of the expression *text*, as sources.Packet has them.
 
-    Raises SuiteError with a span inside *text*.
+    *change* is called with the layers, if it is no bytes, before these are made of them. Raises SuiteError with a span
+    inside *text*.
     """
     tree = parsed(text)
     _load(tree, scope)
     with sealed() as warned:
         expression = _Expression(text, scope, _Work(), ())
         made = expression.value(tree)
+        if change is not None and is_layer(made):
+            change(made)
         data = expression.data(tree, made)
     if warned:
         raise SuiteError(f"Scapy warns: {warned[0]}", span=span(text, tree))
@@ -80,10 +85,10 @@ def _load(tree: ast.expr, scope: Scope) -> None:
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     called = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
     read = {node.func.id for node in called if isinstance(node.func, ast.Name)} - {"Raw", "Padding"}
-    if read & layers.LAYERS.keys() or names & scope.packets.keys() or any(map(layers.is_beyond_core, names)):
+    if read & layers.LAYERS.keys() or names & scope.packets.keys() or names & layers.BEYOND_CORE:
         layers.load_all()
     else:
-        layers.load("scapy.packet")
+        layers.load_core()
 
 
 class _Work:
@@ -116,6 +121,8 @@ class _Expression:
         except SuiteError as error:
             if error.span is None:
                 error.span = span(self.text, node)
+            raise
+        except (MemoryError, layers.Unloaded):
             raise
         except Exception as error:  # Scapy raises whatever it stumbles over
             reason = str(error).strip().split("\n")[0] or type(error).__name__
@@ -322,7 +329,7 @@ class _Expression:
 
     def named_packet(self, node: ast.Name) -> Any:
         """The layers of another packet of the suite, or its bytes."""
-        from bpftest.packets.sources import expression_text, packet
+        from bpftest.packets.sources import expression_text
 
         name = node.id
         if name in self.within:
@@ -331,12 +338,23 @@ class _Expression:
         text = expression_text(source)
         try:
             if text is None:
-                return packet(source, self.scope).data
+                return self.content(name)
             return _Expression(text, self.scope, self.work, (*self.within, name)).value(parsed(text))
         except SuiteError as error:
             if self.within:
                 raise  # the outermost name is the one that stands in the text
             self.wrong(node, f"packet {name}: {error.what}", error.hint)
+
+    def content(self, name: str) -> bytes:
+        """The bytes of a packet that is no expression. Raises SuiteError."""
+        from bpftest.packets.sources import packet
+
+        known = self.scope.contents.get(name)
+        if known is None:
+            return packet(self.scope.packets[name], self.scope).data
+        if isinstance(known, bytes):
+            return known
+        raise SuiteError(*known)
 
 
 VALUES: dict[type[ast.AST], Callable[[_Expression, Any], Any]] = {

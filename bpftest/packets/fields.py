@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from bpftest.packets import layers
+from bpftest.packets.difference import FieldDifference
 from bpftest.packets.dissection import Field, Header, dissected, headers, path, reading, split, stack
 from bpftest.packets.shapes import is_conditional, shape
 from bpftest.packets.shown import bytes_shown, shown
 
 if TYPE_CHECKING:
     from scapy.packet import Packet as Layer
-
-
-class FieldDifference(NamedTuple):
-    """A field that is not as expected, both sides as a user writes them."""
-
-    name: str  # "IP.ttl", "IP[2].ttl" (the second IP header), "Raw.load"; "layers"; "byte 14"
-    offset: int  # bytes from the start of the packet
-    expected: str
-    actual: str
-    derived: bool = False  # a checksum or length that is right for its packet: only follows from the others
 
 
 def differences(
@@ -42,7 +33,7 @@ def differences(
     sides = headers(expected, link, chain), headers(actual, link, chain)
     found = [*_layers(*sides), *_fields(*sides, expected, actual)]
     if not found:
-        return _bytes(expected, actual)
+        return first_byte(expected, actual)
     return _derived_last(found, expected, actual, link, chain)
 
 
@@ -122,11 +113,16 @@ def _first_difference(left: bytes, right: bytes) -> int:
     return next((at for at in range(shorter) if left[at] != right[at]), shorter)
 
 
-def _bits(data: bytes, field: Field) -> tuple[int, int]:
-    """(number of bits, the bits) of *field* in *data*."""
+def bits(data: bytes, field: Field) -> int:
+    """The bits of *field* in *data*."""
     first, last = field.start // 8, -(-field.end // 8)
     number = int.from_bytes(data[first:last], "big") >> (8 * last - field.end)
-    return field.end - field.start, number & ((1 << (field.end - field.start)) - 1)
+    return number & ((1 << (field.end - field.start)) - 1)
+
+
+def _bits(data: bytes, field: Field) -> tuple[int, int]:
+    """(number of bits, the bits) of *field* in *data*."""
+    return field.end - field.start, bits(data, field)
 
 
 def _difference(header: Header, field: Field, other: Header, their: Field) -> FieldDifference:
@@ -137,8 +133,11 @@ def _difference(header: Header, field: Field, other: Header, their: Field) -> Fi
     return FieldDifference(f"{header.name}.{field.name}", field.start // 8 + at, *texts)
 
 
-def _bytes(expected: bytes, actual: bytes) -> tuple[FieldDifference, ...]:
-    """The first byte that differs, where no field tells it."""
+def first_byte(expected: bytes, actual: bytes, mask: bytes | None = None) -> tuple[FieldDifference, ...]:
+    """The first byte that differs, where no field tells it. *mask*: as `differences` has it."""
+    expected = _filled(expected, actual, mask)
+    if expected == actual:
+        return ()
     at = _first_difference(expected, actual)
     want, got = (bytes_shown(side[at:]) if side[at:] else "no more bytes" for side in (expected, actual))
     return (FieldDifference(f"byte {at}", at, want, got),)
@@ -154,17 +153,22 @@ def _derived_last(
 
 def _is_computed(name: str, data: bytes, link: str, chain: Sequence[type[Layer]]) -> bool:
     """Whether the field *name* of the packet is what Scapy would compute: a right checksum or length."""
+    return with_computed(name, data, link, chain) == data
+
+
+def with_computed(name: str, data: bytes, link: str, chain: Sequence[type[Layer]]) -> bytes | None:
+    """The packet with what Scapy computes in its field *name*; None where Scapy computes none."""
     header, _, field = name.partition(".")
     word, nth = split(header)
     if word not in layers.LAYERS or field not in shape(layers.layer(word)).computed:
-        return False
+        return None
     with reading():
         packet = dissected(data, link, chain)
         layer = packet.getlayer(layers.layer(word), nth)
         if layer is None or not isinstance(layer.fields.get(field), int):
-            return False
+            return None
         layer.delfieldval(field)
         try:
-            return bool(bytes(packet) == data)
+            return bytes(packet)
         except Exception:  # noqa: BLE001  # what was read cannot always be built
-            return False
+            return None

@@ -114,30 +114,44 @@ MODULES = {
     "scapy.contrib.bfd": "BFD OptionalAuth",
 }
 LAYERS = {name: module for module, names in MODULES.items() for name in names.split()}
+BEYOND_CORE = frozenset(name for name, module in LAYERS.items() if module not in (*CORE, "scapy.packet"))
 
 ETHERNET = ("Ether", "Dot3")  # first headers by link
 IP = ("IP", "IPv6")
 
 _ready: set[str] = set()  # modules that were imported by `load`
+_closed = False
+
+
+class Unloaded(Exception):
+    """A module of Scapy is needed that cannot be imported any more."""
+
+
+def close() -> None:
+    """From here on nothing can be imported. What is not there raises Unloaded."""
+    global _closed  # noqa: PLW0603 - a process can import or it cannot
+    _closed = True
 
 
 def load(module: str) -> None:
     """Import Scapy's *module* and what goes with it: the core alone, or all of MODULES."""
     if module in _ready:
         return
+    if _closed:
+        raise Unloaded(module)
     modules = [] if module in (*CORE, "scapy.packet") else list(MODULES)
     imported(modules)
     _ready.update(modules, CORE, ("scapy.packet",))
 
 
+def load_core() -> None:
+    """Import what most packets consist of."""
+    load(CORE[0])
+
+
 def load_all() -> None:
     """Import everything in MODULES: before bytes are dissected, so that they are always read the same way."""
     load(next(reversed(MODULES)))
-
-
-def is_beyond_core(name: str) -> bool:
-    """Whether *name* is a layer that needs more than the core."""
-    return LAYERS.get(name, CORE[0]) not in (*CORE, "scapy.packet")
 
 
 def layer(name: str) -> type[Layer]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpftest.errors import SuiteError
 from bpftest.packets import layers
+from bpftest.packets.difference import FieldDifference
 from bpftest.packets.dissection import Field, Header, headers, path
-from bpftest.packets.fields import FieldDifference
 from bpftest.packets.headers import chain, declared
 from bpftest.packets.shapes import shape
 from bpftest.packets.shown import shown
@@ -27,7 +27,7 @@ FieldChecks = Callable[[bytes, str, Sequence[str]], tuple[FieldDifference, ...]]
 NAME = re.compile(r"([A-Za-z]\w*)(\[([1-9]\d?)\])?(?:\.(\w+))?")
 
 
-class _Name(NamedTuple):
+class Name(NamedTuple):
     """The parts of "IP[2].ttl"."""
 
     word: str  # "IP"
@@ -65,16 +65,16 @@ def field_checks(fields: Mapping[str, Any], scope: Scope) -> FieldChecks:
     return check
 
 
-def _wanted(text: str, written: Any, own: Mapping[str, type[Layer]]) -> tuple[_Name, Any]:
+def _wanted(text: str, written: Any, own: Mapping[str, type[Layer]]) -> tuple[Name, Any]:
     """(name, value for Scapy's field). *own*: the layers that the suite declares. Raises SourceError."""
     try:
-        name = _parsed(text, own)
+        name = parsed_name(text, own)
         return name, _value(name, written, own)
     except SuiteError as error:
         raise SourceError(error.what, error.hint, key=text) from error
 
 
-def _value(name: _Name, written: Any, own: Mapping[str, type[Layer]]) -> Any:
+def _value(name: Name, written: Any, own: Mapping[str, type[Layer]]) -> Any:
     """The value for Scapy's field *name*. Raises SuiteError."""
     accepts = shape(own.get(name.word) or layers.layer(name.word)).accepts
     if not name.field:
@@ -88,7 +88,7 @@ def _value(name: _Name, written: Any, own: Mapping[str, type[Layer]]) -> Any:
     return accepts[name.field](written)
 
 
-def _parsed(text: str, own: Mapping[str, type[Layer]]) -> _Name:
+def parsed_name(text: str, own: Mapping[str, type[Layer]]) -> Name:
     """The name, if Scapy knows it or the suite declares it. Raises SuiteError."""
     match = NAME.fullmatch(text)
     if not match:
@@ -105,7 +105,7 @@ def _parsed(text: str, own: Mapping[str, type[Layer]]) -> _Name:
             f"did you mean {word}.{close}?" if close else f"its fields: {', '.join(accepts)}",
         )
     header = f"{word}[{nth}]" if nth and int(nth) > 1 else word
-    return _Name(word, header, field or "")
+    return Name(word, header, field or "")
 
 
 def _holds(header: Header, field: Field, value: Any, data: bytes) -> bool:
@@ -137,7 +137,7 @@ def mask_without(names: Sequence[str], made: Packet, scope: Scope) -> bytes:
     mask = (1 << (8 * len(data))) - 1
     for index, text in enumerate(names):
         try:
-            start, end = _place(_parsed(text, own), by_name)
+            start, end = _place(parsed_name(text, own), by_name)
         except SuiteError as error:
             raise SourceError(error.what, error.hint, key="ignore", index=index) from error
         except KeyError:
@@ -146,7 +146,7 @@ def mask_without(names: Sequence[str], made: Packet, scope: Scope) -> bytes:
     return mask.to_bytes(len(data), "big")
 
 
-def _place(name: _Name, by_name: Mapping[str, Header]) -> tuple[int, int]:
+def _place(name: Name, by_name: Mapping[str, Header]) -> tuple[int, int]:
     """(start, end) in bits of the field or header. Raises KeyError if the packet does not have it."""
     header = by_name[name.header]
     if not name.field:

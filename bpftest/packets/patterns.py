@@ -83,7 +83,7 @@ def _ignoring(names: Sequence[str], made: Packet, scope: Scope) -> bytes:
     known = scope.cache.get(key) if scope.cache else None
     if known:
         return known[0]
-    from bpftest.packets.named import mask_without
+    from bpftest.packets.asking import mask_without
 
     mask = mask_without(names, made, scope)
     if scope.cache:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpftest.errors import Place, SuiteError
@@ -67,17 +67,17 @@ class Snapshots:
         self._named.add(name)
         self._kept()
 
-    def expected(self, name: str, data: bytes, link: str, chain: Sequence[type[Layer]]) -> bytes | None:
+    def expected(self, name: str, data: bytes, lines: Callable[[], Iterable[str]]) -> bytes | None:
         """What *data* is to be compared with: *data* itself, where it is kept now. None: there is no such snapshot.
 
-        *link*, *chain*: as dissection.headers takes them, for the comments.
+        *lines*: what the file is to say of *data*, where it is kept now.
         """
         known = self._kept().get(name)
         if known is not None and (known.data == data or self._update != UPDATE_ALL or name in self.made):
             return known.data
         if not self._update:
             return None
-        self._kept()[name] = Kept(data, tuple(_lines(data, link, chain)))
+        self._kept()[name] = Kept(data, tuple(lines()))
         self.made.append(name)
         return data
 
@@ -149,10 +149,22 @@ def _one(lines: list[str]) -> Kept:
     return Kept(data, tuple(lines))
 
 
+def data_of(lines: Sequence[str]) -> bytes | None:
+    """The bytes that *lines* below a name say; None where they say something else."""
+    if any("\n" in line or not _HEX.fullmatch(line.partition("#")[0].strip()) for line in lines):
+        return None
+    return _one(list(lines)).data
+
+
 # --- comments -----------------------------------------------------------------------------------------------------
 
 
-def _lines(data: bytes, link: str, chain: Sequence[type[Layer]]) -> Iterator[str]:
+def plain_lines(data: bytes) -> tuple[str, ...]:
+    """*data* in hex, a line a row."""
+    return tuple(_texts(data))
+
+
+def lines(data: bytes, link: str, chain: Sequence[type[Layer]]) -> Iterator[str]:
     """*data* in hex, a line a field, as far as Scapy can tell them."""
     from bpftest.packets.dissection import headers, stack
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from bpftest.packets.cache import Cache
     from bpftest.packets.snapshots import Snapshots
 
+    Contents = Mapping[str, bytes | tuple[str, str]]  # by name: the bytes, or (what is wrong, hint)
+
 PACKET_MAX = 73_152  # bytes: what XDP takes with all its fragments
 FILE_MAX = 128 << 10  # bytes
+BUILD_SECONDS = 10.0
 
 NOT_HEX = re.compile(r"[^0-9A-Fa-f\s:]")
 COMMENT = re.compile(r"#[^\n]*")
@@ -49,7 +52,20 @@ class Packet(NamedTuple):
 class Scope:
     """What a packet source of one suite may name."""
 
-    __slots__ = ("cache", "folder", "headers", "names", "packets", "snapshots", "variables")
+    __slots__ = (
+        "cache",
+        "coming",
+        "contents",
+        "folder",
+        "headers",
+        "making",
+        "names",
+        "packets",
+        "seconds",
+        "snapshots",
+        "told",
+        "variables",
+    )
 
     def __init__(
         self,
@@ -67,6 +83,11 @@ class Scope:
         self.cache = cache  # built bytes of the runs before; the caller saves it
         self.snapshots = snapshots  # of the suite; the caller saves them
         self.names = frozenset((*variables, *packets, *headers))  # all of them
+        self.seconds = BUILD_SECONDS  # in which a packet is to be built: the `timeout` of the case that is planned
+        self.making: list[str] = []  # packets that are no expressions and are being made
+        self.contents: Contents = {}  # of packets that are no expressions, where others than this process make them
+        self.coming: Iterator[str] = iter(())  # expressions that are likely to be built soon
+        self.told: dict[str, object] = {}  # answers for some of them, as asking has them
 
     def named(self, text: str) -> set[str]:
         """The names of the suite that occur in the expression *text*."""
@@ -217,25 +238,22 @@ def _pcap(value: tuple[str, int | str] | str, key: str, scope: Scope) -> Packet:
 
 
 def _expression(text: str, key: str, scope: Scope) -> Packet:
-    if scope.cache is None:
-        data, link, chain = _built(text, key, scope)
-        return Packet(data, b"", link, chain)
-    cached = _cache_key(text, scope)
-    known = scope.cache.get(cached)
+    names = _used(text, scope)
+    contents = _contents(names, scope)
+    cached = _key(text, names, contents, scope)
+    known = scope.cache.get(cached) if scope.cache else None
     if known is None:
-        known = _built(text, key, scope)
-        scope.cache.put(cached, *known)
+        from bpftest.packets.asking import built
+
+        try:
+            known = built(text, contents, scope)
+        except SourceError as error:
+            error.key = key
+            raise
+        if scope.cache:
+            scope.cache.put(cached, *known)
     data, link, chain = known
     return Packet(data, b"", link, chain)
-
-
-def _built(text: str, key: str, scope: Scope) -> tuple[bytes, str, tuple[str, ...]]:
-    from bpftest.packets.expression import built
-
-    try:
-        return built(text, scope)
-    except SuiteError as error:
-        raise SourceError(error.what, error.hint, key=key, span=error.span) from error
 
 
 def expression_text(source: str | Mapping[str, Any]) -> str | None:
@@ -245,25 +263,68 @@ def expression_text(source: str | Mapping[str, Any]) -> str | None:
     return source["scapy"] if list(source) == ["scapy"] else None
 
 
-def _cache_key(text: str, scope: Scope) -> str:
+def cache_key(text: str, scope: Scope) -> str:
     """*text* and what the names in it stand for."""
-    named = scope.names.intersection(WORDS.findall(text)) if scope.names else frozenset()
-    if not named:
-        return text
-    definitions: dict[str, str] = {}
-    _define(named, scope, definitions)
-    return "\0".join((text, *(f"{name}={definitions[name]}" for name in sorted(definitions))))
+    names = _used(text, scope)
+    return _key(text, names, _contents(names, scope), scope)
 
 
-def _define(names: frozenset[str], scope: Scope, definitions: dict[str, str]) -> None:
-    for name in names - definitions.keys():
+def contents(text: str, scope: Scope) -> Contents:
+    """Of the packets that the expression *text* names, those that are no expressions."""
+    return _contents(_used(text, scope), scope)
+
+
+def is_new(text: str, scope: Scope) -> bool:
+    """Whether the expression *text* has to be built, and stands alone: it names no packet that is no expression."""
+    names = _used(text, scope)
+    if any(expression_text(scope.packets[name]) is None for name in names if name in scope.packets):
+        return False
+    return scope.cache is None or scope.cache.get(_key(text, names, {}, scope)) is None
+
+
+def _key(text: str, names: Sequence[str], contents: Contents, scope: Scope) -> str:
+    definitions = []
+    for name in names:
+        content: object = contents.get(name)
+        if content is None:
+            source = scope.packets.get(name)
+            own = None if source is None else expression_text(source)
+            content = (own, scope.variables.get(name), scope.headers.get(name))
+        definitions.append(f"{name}={content.hex() if isinstance(content, bytes) else repr(content)}")
+    return "\0".join((text, *definitions))
+
+
+def _used(text: str, scope: Scope) -> list[str]:
+    """The names of the suite that the expression *text* uses, itself or in other packets."""
+    if not scope.names:
+        return []
+    found: set[str] = set()
+    left = [text]
+    while left:
+        new = scope.names.intersection(WORDS.findall(left.pop())) - found
+        found |= new
+        left += filter(None, [expression_text(scope.packets[name]) for name in new & scope.packets.keys()])
+    return sorted(found)
+
+
+def _contents(names: Sequence[str], scope: Scope) -> Contents:
+    """Of those of *names* that are packets and no expressions."""
+    contents: dict[str, bytes | tuple[str, str]] = {}
+    for name in names:
         source = scope.packets.get(name)
-        text = None if source is None else expression_text(source)
-        if source is not None and text is None:
-            definitions[name] = _named(name, scope).data.hex()
-        else:
-            definitions[name] = repr((text, scope.variables.get(name), scope.headers.get(name)))
-            _define(scope.names.intersection(WORDS.findall(text or "")), scope, definitions)
+        if source is None or expression_text(source) is not None:
+            continue
+        if name in scope.making:
+            contents[name] = (f"it is made of itself: {' → '.join((*scope.making, name))}", "")
+            continue
+        scope.making.append(name)
+        try:
+            contents[name] = packet(source, scope).data
+        except SourceError as error:
+            contents[name] = (error.what, error.hint)
+        finally:
+            scope.making.pop()
+    return contents
 
 
 SOURCES: dict[str, Callable[[Any, str, Scope], Packet]] = {

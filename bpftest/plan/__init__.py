@@ -14,6 +14,7 @@ from bpftest.expectations.context import LOOPBACK
 from bpftest.kernel.door import Also, Network
 from bpftest.packets.snapshots import Snapshots
 from bpftest.packets.sources import Scope
+from bpftest.plan.ahead import expressions
 from bpftest.plan.company import ON_LOADING, refuse_company, refuse_counters, refuse_unloaded
 from bpftest.plan.faults import Faults, UnknownError
 from bpftest.plan.live import refuse_deaf
@@ -46,6 +47,8 @@ class Job(NamedTuple):
     sockets: tuple[Socket, ...] = ()
     network: Network = Network()
     problem: BpftestError | None = None  # why the case cannot run: object or compiler
+    notes: tuple[str, ...] = ()  # of a sweep that has run: what is to be told of its other runs
+    figures: tuple[tuple[str, str], ...] = ()  # of a sweep that has run, by name
 
 
 class Plan(NamedTuple):
@@ -63,8 +66,10 @@ def plan(suite: Suite, objects: Objects, cache: Cache | None = None, update: str
     """
     snapshots = Snapshots(suite.path, update)
     scope = Scope(suite.variables, suite.packets, suite.headers, os.path.dirname(suite.path), cache, snapshots)
+    scope.coming = expressions(suite, scope)
     planning = _Planning(objects, scope)
     jobs = tuple(planning.job(case) for case in suite.cases)
+    scope.coming = iter(())  # nothing is; and it holds the scope, a ring that would be freed late
     if planning.faults:
         raise InvalidSuiteFile(suite.path, planning.faults.in_order())
     return Plan(suite, jobs, snapshots)
@@ -89,6 +94,7 @@ class _Planning:
             return Job(case, problem=error)
 
     def _job(self, case: Case) -> Job:
+        self._scope.seconds = case.timeout_s
         targets = [self._target(step.program) for step in case.steps]
         found, context = targets[0]
         problem = next((target.problem for target, _ in targets if target.problem), None)
@@ -99,6 +105,10 @@ class _Planning:
             for step in case.steps:
                 self.faults.of(step.here, refuse_company, step, case)
                 self.faults.of(step.here, refuse_counters, step, case)
+        if case.sweep is not None or case.ranges is not None:
+            from bpftest.plan.sweep import refuse_unswept
+
+            self.faults.of(case.here, refuse_unswept, case)
         if case.expects(*ON_LOADING):
             steps = (unrun_step(case.steps[0], found, context, self.faults),)
             return Job(case, steps, context.prog_type, _with_log(found.loading, case), problem=problem)
@@ -106,6 +116,7 @@ class _Planning:
 
     def _run_job(self, case: Case, targets: list[tuple[Target, Context | None]], problem: BpftestError | None) -> Job:
         """The job of a case that runs something."""
+        mistakes = len(self.faults)
         sockets = self._sockets(case)
         network, interfaces = self._network(case)
         contexts = [context for _, context in targets if context is not None]
@@ -126,6 +137,10 @@ class _Planning:
             steps.append(
                 run_step(case, step, found, context, state.of_step(its_state) if steps else state, steps, self.faults)
             )
+        if (case.sweep is not None or case.ranges is not None) and len(self.faults) == mistakes:
+            from bpftest.plan.sweep import swept
+
+            steps = [self.faults.of(case.here, swept, case, steps[0], targets[0][0], contexts[0], state) or steps[0]]
         loading = _with_companions(targets, state)
         for step in case.steps if state.counted and loading else ():
             self.faults.of(step.here, refuse_unloaded, step, loading)
@@ -163,17 +178,18 @@ class _Planning:
 
     def _types(self, found: Target) -> Callable[[], Btf]:
         """The types of the object, read when they are needed, and once. Raises SuiteError where it has none."""
+        read = self._btfs  # and not self, which keeps what keeps this function: a ring that is freed late
 
         def types() -> Btf:
             if found.problem is not None:
                 raise UnknownError("the object is not known")
             if not found.found.btf:
                 raise SuiteError("the object has no types (BTF)", "compile it with clang -g")
-            if found.found.btf not in self._btfs:
+            if found.found.btf not in read:
                 from bpftest.btf import Btf
 
-                self._btfs[found.found.btf] = Btf(found.found.btf)
-            return self._btfs[found.found.btf]
+                read[found.found.btf] = Btf(found.found.btf)
+            return read[found.found.btf]
 
         return types
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bpftest.suite.model import Case, Step
 
 # Expectations that look at what each run gives back, and at nothing else.
-PLAIN = {"retval", "output", "ctx", "socket", "errno", "loads", "load_error", "limits", "duration", "rate"}
+PLAIN = {"retval", "never", "output", "ctx", "socket", "errno", "loads", "load_error", "limits", "duration", "rate"}
 
 
 class State(NamedTuple):

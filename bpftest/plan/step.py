@@ -31,6 +31,7 @@ from bpftest.wording import suggestion
 if TYPE_CHECKING:
     from bpftest.expectations import Check, Context
     from bpftest.kernel.door import Observation, Request
+    from bpftest.plan.axis import Sweep
     from bpftest.plan.faults import Faults
     from bpftest.plan.program import Target
     from bpftest.plan.state import State
@@ -61,6 +62,8 @@ class JobStep(NamedTuple):
     refusals: Mapping[int, Check] = MappingProxyType({})  # errnos of the run that are verdicts by themselves
     label: str = ""  # what reports call it; "" for the only one
     takes: frozenset[str] = frozenset()  # labels of the steps whose packet or ctx it takes over
+    ask_with: Callable[[Packet], Asked] | None = None  # the same with another packet; None: it is another step's
+    sweep: Sweep | None = None  # the runs that it makes, where it makes several
 
     def expects_refusal(self, errno: int) -> bool:
         """Whether a run that the kernel refuses with *errno* is an answer to what the step asks."""
@@ -138,7 +141,8 @@ def run_step(
     label = (step.name or f"step {len(earlier) + 1}") if "steps" in case.here else ""
     takes = frozenset(earlier[index].label for index in sources if index is not None)
     checks = _checks(step, context, faults, state.checks)
-    return JobStep(step, context, _name(found), checks, ask, _refusals(step), label, takes)
+    ask_with = (lambda packet: make(packet, ctx)) if sources is NONE else None
+    return JobStep(step, context, _name(found), checks, ask, _refusals(step), label, takes, ask_with)
 
 
 def _gives_ctx(step: Step, case: Case) -> bool:

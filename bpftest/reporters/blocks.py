@@ -66,15 +66,16 @@ def title(case: CaseFinished) -> Line:
 
 def explained(case: CaseFinished) -> bool:
     """Whether the details of *case* say by themselves why it did not pass; if not, its message does."""
-    return any(finding.mismatches for finding in case.findings)
+    return any(finding.mismatches for finding in case.telling.findings)
 
 
 def details(case: CaseFinished, extra: Iterable[tuple[str, str]] = (), log_lines: int | None = None) -> list[Line]:
     """What *case* found, in the order of the suite, and how to repeat it; everything but its title and message.
 
-    *extra*: further names and values to show; *log_lines*: how many lines to show of a compiler's or verifier's
-    output, None for all.
+    Of a flaky case that is what the last run found that failed. *extra*: further names and values to show; *log_lines*:
+    how many lines to show of a compiler's or verifier's output, None for all.
     """
+    case = case.telling
     saved = [("pcap", path) for path in case.saved]
     facts = [*(("note", note) for note in case.notes), *case.printed, *saved, *extra]
     widths = _widths(case, facts)

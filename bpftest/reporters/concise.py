@@ -27,7 +27,7 @@ def concise(out: TextIO, bad: tuple[Outcome, ...] = BAD) -> Reporter:
     def report(event: Event) -> None:
         if isinstance(event, CaseFinished):
             counts[event.outcome] += 1
-            if event.outcome in bad:
+            if event.outcome in bad or event.outcome is Outcome.FLAKY:
                 reason = clip(plain(event.message), REASON_WIDTH)
                 write(f"{visible(str(where(event)))}: {event.outcome.value} {visible(event.name)}: {reason}")
         elif isinstance(event, InvalidSuite):

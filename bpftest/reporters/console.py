@@ -16,7 +16,7 @@ from bpftest.events import (
 )
 from bpftest.reporters import blocks
 from bpftest.reporters.printable import clip, columns, inert, padded, plain, shell_word, visible
-from bpftest.reporters.words import BAD, SLOW_S, counted, duration, summary
+from bpftest.reporters.words import BAD, SLOW_S, TOLD, counted, duration, summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -39,6 +39,7 @@ OUTCOME_COLORS = {
     Outcome.ERROR: f"{BOLD};{RED}",
     Outcome.SKIPPED: YELLOW,
     Outcome.XFAILED: YELLOW,
+    Outcome.FLAKY: f"{BOLD};{YELLOW}",
 }
 LINE_COLORS = {  # by what a line of a block shows
     "title": f"{BOLD};{RED}",
@@ -61,7 +62,7 @@ def console(
     *unicode*: False writes ASCII alone, every other character as its escape; *per_case*: a line for each case,
     not only for each file and for cases that did not pass; *verbosity*: -1 only cases that did not pass, and the
     summary; 1 what is known of cases that passed, too; 2 the full output of compilers and of the verifier. *bad*:
-    outcomes with which the run fails: the summary lists their cases.
+    outcomes with which the run fails: the summary lists their cases, and those that are flaky.
     """
     return _Console(_Writer(out, color=color, unicode=unicode), per_case=per_case, verbosity=verbosity, bad=bad)
 
@@ -189,12 +190,12 @@ class _Console:
             elif case.seconds > SLOW_S and self._verbosity >= 0:
                 self._to.line(f"{SLOW}  [{duration(case.seconds)}] {visible(case.id)}")
             return
-        if case.outcome in self._failing:
+        if case.outcome in self._failing or case.outcome is Outcome.FLAKY:
             place = shell_word(f"{case.place.path}:{case.place.line}")
             self._bad.append((case.outcome, place, visible(case.name)))
         first = self._first_with(case)
         reason = f"same error as '{visible(first)}'" if first else clip(plain(case.message), REASON_WIDTH)
-        details = self._details(case) if not first and (case.outcome in BAD or self._verbosity > 0) else []
+        details = self._details(case) if not first and (case.outcome in TOLD or self._verbosity > 0) else []
         if self._per_case:
             self._line_of_case(case, reason)
             self._to.block(details, INDENT)
@@ -270,4 +271,6 @@ class _Console:
         width = max((columns(place) for _, place, _ in self._bad), default=0)
         for outcome, place, what in self._bad:
             self._to.line(f"  {self._words[outcome]}  {padded(place, width)}  {what}")
+        if run.rerun:
+            self._to.line(f"  rerun: {visible(run.rerun)}")
         self._to.flush()

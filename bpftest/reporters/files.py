@@ -60,8 +60,13 @@ def _as_host_error(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = "choose another place, or make room or permission there"
-        raise HostError(f"cannot write {path}: {error.strerror or error}", hint) from error
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: str, error: OSError) -> HostError:
+    """What is said of a report that found no place."""
+    hint = "choose another place, or make room or permission there"
+    return HostError(f"cannot write {path}: {error.strerror or error}", hint)
 
 
 def _in_place(path: str) -> bool:

@@ -36,34 +36,40 @@ _MARKUP = re.compile(r"[^\w ,/-]|_| (?= )", re.ASCII)
 
 
 def github(out: TextIO, environ: Mapping[str, str], bad: tuple[Outcome, ...] = BAD) -> Reporter:
-    """A reporter that writes a workflow command to *out* for each case with one of the *bad* outcomes, at the end."""
+    """A reporter that writes workflow commands to *out* at the end.
+
+    They are an error for each case with one of the *bad* outcomes, and a warning for each that is flaky.
+    """
     root = environ.get("GITHUB_WORKSPACE", "")
-    commands: list[str] = []
+    commands: dict[str, list[str]] = {"error": [], "warning": []}
 
     def report(event: Event) -> None:
-        if isinstance(event, CaseFinished) and event.outcome in bad:
-            commands.append(_command(event.outcome.value, where(event), event.name, event.message, root))
+        if isinstance(event, CaseFinished) and (event.outcome in bad or event.outcome is Outcome.FLAKY):
+            level = "error" if event.outcome in bad else "warning"
+            title = f"{event.outcome.value} {visible(event.name)}"
+            commands[level].append(_command(level, where(event), title, event.message, root))
         elif isinstance(event, InvalidSuite):
             for mistake in event.mistakes:
                 text = f"{mistake.what}\n{mistake.hint}".rstrip()
-                commands.append(_command("ERROR", mistake.excerpt.place, "suite file is not valid", text, root))
+                title = "ERROR suite file is not valid"
+                commands["error"].append(_command("error", mistake.excerpt.place, title, text, root))
         elif isinstance(event, RunFinished):
-            out.write("".join(f"{command}\n" for command in commands[:ANNOTATIONS_MAX]))
-            if len(commands) > ANNOTATIONS_MAX:
-                out.write(
-                    f"{len(commands) - ANNOTATIONS_MAX:,} more have no annotation: GitHub shows {ANNOTATIONS_MAX}\n"
-                )
+            shown = [command for known in commands.values() for command in known[:ANNOTATIONS_MAX]]
+            out.write("".join(f"{command}\n" for command in shown))
+            left = sum(map(len, commands.values())) - len(shown)
+            if left:
+                out.write(f"{left:,} more have no annotation: GitHub shows {ANNOTATIONS_MAX}\n")
             out.flush()
 
     return report
 
 
-def _command(word: str, place: Place, name: str, message: str, root: str) -> str:
-    """A workflow command for an error, as actions/toolkit's command.ts writes it."""
+def _command(level: str, place: Place, title: str, message: str, root: str) -> str:
+    """A workflow command, as actions/toolkit's command.ts writes it. *level*: error or warning."""
     text = "\n".join(clip(plain(line), REASON_WIDTH) for line in message.split("\n"))
-    title = clip(f"{word} {visible(name)}", REASON_WIDTH)
     file = _property(visible(_in_repository(place.path, root)))
-    return f"::error file={file},line={place.line},col={place.column},title={_property(title)}::{_data(text)}"
+    title = _property(clip(title, REASON_WIDTH))
+    return f"::{level} file={file},line={place.line},col={place.column},title={title}::{_data(text)}"
 
 
 def _in_repository(path: str, root: str) -> str:
@@ -87,7 +93,7 @@ def _property(text: str) -> str:
 def step_summary(path: str, bad: tuple[Outcome, ...] = BAD) -> Reporter:
     """A reporter that adds a page in Markdown to the file at *path*, which is $GITHUB_STEP_SUMMARY, at the end.
 
-    *bad*: outcomes whose cases it lists. If that cannot be written, a note on stderr says so.
+    *bad*: outcomes whose cases it lists, beside those that are flaky. If that fails, a note on stderr says so.
     """
     page = _Page(bad)
 
@@ -122,7 +128,7 @@ class _Page:
             counts, seconds = self._suites.setdefault(event.path, (Counter(), 0.0))
             counts[event.outcome] += 1
             self._suites[event.path] = counts, seconds + event.seconds
-            if event.outcome in self._failing:
+            if event.outcome in self._failing or event.outcome is Outcome.FLAKY:
                 if len(self._bad) < LISTED_MAX:
                     self._bad.append(event)
                 else:
@@ -135,7 +141,7 @@ class _Page:
     def lines(self, end: RunFinished) -> Iterator[str]:
         """The page."""
         counts: Counter[Outcome] = sum((each for each, _ in self._suites.values()), Counter())
-        failed = self._bad or self._invalid or end.interrupted
+        failed = any(counts[outcome] for outcome in self._failing) or self._invalid or end.interrupted
         yield f"### {'❌' if failed else '✅'} bpftest: {summary(counts)}"
         yield ""
         stopped = f", interrupted by {end.interrupted}" if end.interrupted else ""
@@ -156,7 +162,7 @@ class _Page:
             yield _row(case.outcome.value, _place(where(case)), case.name, case.message)
         yield ""
         if self._more:
-            yield f"{self._more:,} more did not pass."
+            yield f"{self._more:,} more are not listed."
             yield ""
         for case in self._bad[:EXPLAINED_MAX]:
             text = "\n".join(line for _, line in blocks.details(case, log_lines=30))
@@ -170,10 +176,12 @@ class _Page:
     def _table(self) -> Iterator[str]:
         if not self._suites:
             return
-        yield f"| Suite | {' | '.join(COUNTED.values())} | time |"
-        yield f"| --- |{' ---: |' * (len(COUNTED) + 1)}"
+        flaky = any(counts[Outcome.FLAKY] for counts, _ in self._suites.values())
+        shown = {outcome: word for outcome, word in COUNTED.items() if flaky or outcome is not Outcome.FLAKY}
+        yield f"| Suite | {' | '.join(shown.values())} | time |"
+        yield f"| --- |{' ---: |' * (len(shown) + 1)}"
         for path, (counts, seconds) in list(self._suites.items())[:LISTED_MAX]:
-            numbers = [f"{counts[outcome]:,}" if counts[outcome] else "" for outcome in COUNTED]
+            numbers = [f"{counts[outcome]:,}" if counts[outcome] else "" for outcome in shown]
             yield f"| {_markdown(path)} | {' | '.join(numbers)} | {duration(seconds).strip()} |"
         if len(self._suites) > LISTED_MAX:
             yield ""

@@ -82,7 +82,10 @@ class _Html:
         }
 
     def __call__(self, event: Event) -> None:
-        self._handlers[type(event)](event)
+        try:
+            self._handlers[type(event)](event)
+        except OSError as error:
+            raise files.cannot_write(self._path, error) from error
 
     def _run_started(self, run: RunStarted) -> None:
         self._run = run

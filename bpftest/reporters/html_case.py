@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bpftest.events import Outcome
 from bpftest.reporters.blocks import VALUE_WIDTH, explained
 from bpftest.reporters.printable import clip, cut, plain, plain_lines, shell_word, visible
-from bpftest.reporters.words import BAD, SLOW_S, duration
+from bpftest.reporters.words import BAD, SLOW_S, TOLD, duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,6 +49,24 @@ def mistake(it: Mistake) -> str:
 
 
 def _body(it: CaseFinished) -> Iterator[str]:
+    yield from (_earlier(number, one) for number, one in enumerate(it.earlier, 1))
+    yield from _verdict(it)
+    saved = [("saved", path) for path in it.saved]
+    facts = [*(("note", note) for note in it.notes), *it.printed, *saved, *it.properties, ("place", str(it.place))]
+    yield _facts(facts)
+    if it.outcome in TOLD:
+        yield f"<p>again: <code>bpftest run {escape(shell_word(it.id))}</code></p>\n"
+
+
+def _earlier(number: int, it: CaseFinished) -> str:
+    """A run of a case that was run again."""
+    head = clip(f"run {number}: {it.outcome.value}, {it.message}", REASON_WIDTH)
+    facts = [*it.printed, *(("saved", path) for path in it.saved)]
+    return f"<details><summary>{safe(head)}</summary>\n{''.join(_verdict(it))}{_facts(facts)}</details>\n"
+
+
+def _verdict(it: CaseFinished) -> Iterator[str]:
+    """What one run of the case found."""
     if it.problem:
         yield from _problem(it.problem)
     for step in dict.fromkeys(finding.step for finding in it.findings):
@@ -56,11 +74,6 @@ def _body(it: CaseFinished) -> Iterator[str]:
     if it.outcome in BAD and not it.problem and not explained(it):
         yield f'<p class="place">{escape(visible(str(it.place)))}</p>\n'
     yield from (_packet(packet) for packet in it.packets)
-    saved = [("saved", path) for path in it.saved]
-    facts = [*(("note", note) for note in it.notes), *it.printed, *saved, *it.properties, ("place", str(it.place))]
-    yield _facts(facts)
-    if it.outcome in BAD:
-        yield f"<p>again: <code>bpftest run {escape(shell_word(it.id))}</code></p>\n"
 
 
 def _findings(findings: list[Finding]) -> Iterator[str]:

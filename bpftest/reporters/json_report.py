@@ -56,7 +56,10 @@ class _Json:
         }
 
     def __call__(self, event: Event) -> None:
-        self._handlers[type(event)](event)
+        try:
+            self._handlers[type(event)](event)
+        except OSError as error:
+            raise files.cannot_write(self._path, error) from error
 
     def _run_started(self, run: RunStarted) -> None:
         self._body = files.scratch(self._path)

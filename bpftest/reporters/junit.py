@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 FLAVORS = ("rich", "strict")
 BODY_LENGTH = 64 * 1024  # characters of a failure's body
 MESSAGE_LENGTH = 1_000  # characters of a message
+EARLIER_LENGTH = 16 * 1024  # characters of what is told of a run before the last one
 CHILDREN = "children"  # a comment that holds the place of elements that are text already
 COUNTED = {  # attribute of testsuite -> the outcomes that it counts
     "failures": (Outcome.FAILED,),
@@ -87,7 +88,10 @@ class _JUnit:
         }
 
     def __call__(self, event: Event) -> None:
-        self._handlers[type(event)](event)
+        try:
+            self._handlers[type(event)](event)
+        except OSError as error:
+            raise files.cannot_write(self._path, error) from error
 
     def _run_started(self, run: RunStarted) -> None:
         self._run = run
@@ -199,7 +203,7 @@ def _case_element(case: CaseFinished, body: str, name: str, suite: str) -> ET.El
         it.add_failure_info(message, text, _dotted(case.kind or "Failure"))
     elif case.outcome is Outcome.ERROR:
         it.add_error_info(message, text, _dotted(case.kind or "Error"))
-    elif case.outcome is not Outcome.PASSED:
+    elif case.outcome not in {Outcome.PASSED, Outcome.FLAKY}:
         it.add_skipped_info(message, text)
     element: ET.Element = TestSuite(suite, [it]).build_xml_doc()[0]
     element.set("time", f"{case.seconds:.6f}")
@@ -217,13 +221,24 @@ def _enrich(element: ET.Element, case: CaseFinished) -> None:
         for name, value in case.properties:
             ET.SubElement(properties, "property", name=plain(name), value=plain(value))
         element.insert(0, properties)
+    for earlier in case.earlier:
+        element.append(_earlier(earlier, "flaky" if case.outcome is Outcome.FLAKY else "rerun"))
     if case.outcome is Outcome.PASSED and case.notes:
         ET.SubElement(element, "system-out").text = cut("\n".join(map(plain, case.notes)), BODY_LENGTH)
 
 
+def _earlier(case: CaseFinished, prefix: str) -> ET.Element:
+    """A run that was not the last one, as Maven's Surefire tells of it: flakyFailure of a case that passed then."""
+    kind = "Error" if case.outcome is Outcome.ERROR else "Failure"
+    message = clip(plain(case.message), MESSAGE_LENGTH)
+    element = ET.Element(f"{prefix}{kind}", message=message, type=_dotted(case.kind or kind))
+    ET.SubElement(element, "stackTrace").text = cut(f"{message}\n\n{_body(case)}", EARLIER_LENGTH)
+    return element
+
+
 def _body(case: CaseFinished) -> str:
     """The block of a case that did not pass, as on a terminal; "" if there is nothing to explain."""
-    if case.outcome in {Outcome.PASSED, Outcome.SKIPPED}:
+    if case.outcome in {Outcome.PASSED, Outcome.SKIPPED, Outcome.FLAKY}:
         return ""
     details = blocks.details(case)
     return "\n".join(text for _, text in [blocks.title(case), *details]) if details else ""

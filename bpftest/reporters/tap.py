@@ -10,7 +10,7 @@ from bpftest.events import CaseFinished, InvalidSuite, Outcome, RunFinished, Run
 from bpftest.reporters import blocks
 from bpftest.reporters.lines import lines
 from bpftest.reporters.printable import clip, plain, visible
-from bpftest.reporters.words import where
+from bpftest.reporters.words import TOLD, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from bpftest.reporters import Reporter
 
 DIRECTIVES = {Outcome.SKIPPED: "SKIP", Outcome.XFAILED: "TODO"}
-OK = (Outcome.PASSED, Outcome.SKIPPED)
+OK = (Outcome.PASSED, Outcome.SKIPPED, Outcome.FLAKY)
+QUIET = (Outcome.PASSED, Outcome.SKIPPED)  # what needs no YAML block
+SEVERITIES = {Outcome.ERROR: "error", Outcome.XFAILED: "todo", Outcome.FLAKY: "flaky"}
 INDENT = "  "  # of a YAML block below its test point
 REASON_WIDTH = 1_000  # characters
 LOG_LINES = 100
@@ -61,9 +63,9 @@ def _point(number: int, case: CaseFinished) -> Iterator[str]:
     directive = DIRECTIVES.get(case.outcome, "")
     reason = clip(plain(case.message), REASON_WIDTH)
     yield f"{line} # {directive} {_escaped(reason)}".rstrip() if directive else line
-    details = [] if case.outcome in OK else [text for _, text in blocks.details(case, log_lines=LOG_LINES)]
-    if details or (case.outcome in {Outcome.FAILED, Outcome.ERROR}):
-        severity = "todo" if directive else "error" if case.outcome is Outcome.ERROR else "fail"
+    details = [] if case.outcome in QUIET else [text for _, text in blocks.details(case, log_lines=LOG_LINES)]
+    if details or case.outcome in TOLD:
+        severity = SEVERITIES.get(case.outcome, "fail")
         yield from _diagnostic(reason, severity, where(case), case.seconds, details)
 
 

@@ -18,8 +18,10 @@ COUNTED = {  # in the order of a summary
     Outcome.ERROR: "error",
     Outcome.SKIPPED: "skipped",
     Outcome.XFAILED: "xfailed",
+    Outcome.FLAKY: "flaky",
 }
 BAD = (Outcome.FAILED, Outcome.ERROR)
+TOLD = (*BAD, Outcome.FLAKY)  # what is always explained
 SLOW_S = 2.0  # seconds; a case that takes longer is marked
 
 
@@ -46,6 +48,7 @@ def summary(counts: Counter[Outcome]) -> str:
 
 def where(case: CaseFinished) -> Place:
     """The place to look at first: of the expectation that did not hold, of the problem, or of the case."""
+    case = case.telling
     if case.problem and case.problem.excerpt:
         return case.problem.excerpt.place
     excerpts = (finding.excerpt for finding in case.findings if finding.mismatches)

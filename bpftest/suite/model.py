@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bpftest.errors import Place, SuiteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from bpftest.suite.document import Document
 
@@ -67,6 +67,25 @@ class Written:
         return self.place() if span is None else self.document.place_within(self.container, self.key, *span)
 
 
+class Ranges(NamedTuple):
+    """The ranges in the row of a table: its case runs with each of their values."""
+
+    values: Mapping[str, range]  # by the name of the variable
+    parts: frozenset[str]  # keys of the case under which one of them stands: packet, ctx, expect
+    filled: Callable[[Mapping[str, int]], dict[str, Any]]  # the case with these values, as plain data
+    row: Written  # the row
+
+    @property
+    def first(self) -> dict[str, int]:
+        """The first value of each."""
+        return {name: numbers[0] for name, numbers in self.values.items()}
+
+    @property
+    def last(self) -> dict[str, int]:
+        """The last value of each."""
+        return {name: numbers[-1] for name, numbers in self.values.items()}
+
+
 class Substituted(NamedTuple):
     """What became of a document when its variables got their values."""
 
@@ -74,6 +93,8 @@ class Substituted(NamedTuple):
     unjudged: tuple[Place, ...] = ()  # of texts that keep their variables: what the schema says of them means nothing
     variables: Mapping[str, Any] = MappingProxyType({})  # of the suite: its own and those from outside
     used: frozenset[str] = frozenset()  # the names that it declares, or that its texts name
+    ranges: Mapping[int, Ranges] = MappingProxyType({})  # of the cases that have some, by number
+    beyond: int = 0  # cases at the end that nobody runs: those of the last values of ranges, for the schema
 
 
 class Source(NamedTuple):
@@ -155,6 +176,8 @@ class Case(NamedTuple):
     xfail: str = ""
     requires: Requires = Requires()
     table: Written | None = None  # the case of the file of which this one is a row
+    sweep: Written | None = None
+    ranges: Ranges | None = None  # of its row; the rest of the case has their first values
 
     @property
     def program(self) -> Program:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bpftest.errors import Place
     from bpftest.suite.document import Document
+    from bpftest.suite.model import Ranges
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 PROGRAM_KEYS = ("object", "source", "program", "type", "attach_type", "load")
@@ -52,8 +53,8 @@ def suite(document: Document, given: Mapping[str, Any] = _NONE) -> Suite:
     faults = (*found.faults, *(fault for fault in schema_faults(document) if not _about(fault, found.unjudged)))
     if faults:
         raise InvalidSuiteFile(document.path, _in_order(faults))
-    reading = _Reading(document)
-    cases = tuple(reading.case(index) for index in range(len(document.data["cases"])))
+    reading = _Reading(document, found.ranges)
+    cases = tuple(reading.case(index) for index in range(len(document.data["cases"]) - found.beyond))
     faults = (*reading.faults, *_repeated_names(cases))
     if faults:
         raise InvalidSuiteFile(document.path, _in_order(faults))
@@ -89,9 +90,10 @@ def _about(fault: SuiteError, unjudged: tuple[Place, ...]) -> bool:
 class _Reading:
     """The reading of one document: what its cases share, and the mistakes found so far."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, ranges: Mapping[int, Ranges]) -> None:
         self.faults: list[SuiteError] = []
         self._document = document
+        self._ranges = ranges
         self._folder = os.path.dirname(document.path)
         self._top: dict[str, Any] = document.data
         self._defaults: dict[str, Any] = self._top.get("defaults", {})
@@ -129,7 +131,19 @@ class _Reading:
             own.get("xfail", defaults.get("xfail", "")),
             _requires(own["requires"]) if "requires" in own else self._shared_requires,
             self._table(index),
+            self._sweep(own),
+            self._ranges.get(index),
         )
+
+    def _sweep(self, own: dict[str, Any]) -> Written | None:
+        """What a case says of a sweep; steps beside it are a mistake."""
+        if "sweep" not in own:
+            return None
+        if "steps" in own:
+            hint = "make a case of the step that is to be swept, with the state that it needs"
+            place = self._document.key_place(own, "sweep")
+            self.faults.append(SuiteError("'sweep' is for a case without steps", hint, place))
+        return Written(self._document, own, "sweep")
 
     def _table(self, index: int) -> Written | None:
         """The case of the file of which the case at *index* is a row."""

@@ -76,10 +76,21 @@ def names(suite: Suite, targets: Iterable[Target]) -> frozenset[str]:
     return frozenset(found)
 
 
+def numbered(name: str, number: int, count: int) -> str:
+    """What a case is called when it runs *count* times: the *number*th time, from 1."""
+    return f"{name} ({number} of {count})"
+
+
+def unnumbered(name: str) -> str:
+    """The case that is called *name* when it runs several times."""
+    return re.sub(r" \(\d+ of \d+\)\Z", "", name)
+
+
 def _by_name(suite: Suite, name: str) -> Case:
-    for case in suite.cases:
-        if case.name == name:
-            return case
+    cases = {case.name: case for case in suite.cases}
+    found = cases.get(name) or cases.get(unnumbered(name))
+    if found is not None:
+        return found
     close = meant(name, [case.name for case in suite.cases])
     hint = f"did you mean '{suite.path}::{close}'?" if close else f"see: bpftest list {suite.path}"
     raise UsageError(f"no case '{name}' in {suite.path}", hint)

@@ -8,13 +8,16 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from functools import partial
 from itertools import islice, product, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bpftest.errors import SuiteError
 from bpftest.suite.document_build import extent
 from bpftest.suite.document_copies import Copy, Spot
-from bpftest.suite.variables import NAME, as_text, named
+from bpftest.suite.model import Ranges, Written
+from bpftest.suite.ranges import parts_with, range_of, ranges
+from bpftest.suite.variables import NAME, Substitution, as_text, named
 from bpftest.suite.wording import MAX_FAULTS
 from bpftest.wording import meant, shown
 
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bpftest.suite.document import Container, Document
-    from bpftest.suite.variables import Substitution
 
 VALUES_MAX = 1_000_000  # values of all the cases that the tables of a suite stand for
 COMPARED_MAX = 10_000_000  # rows of a matrix, times kinds of entries of its `exclude`
@@ -42,14 +44,24 @@ class Row(NamedTuple):
     packet: dict[str, Any] | None = None  # of a row that is a frame of a capture
 
 
-def expand(document: Document, doing: Substitution) -> None:
+class Made(NamedTuple):
+    """The case of a row."""
+
+    row: Row
+    case: dict[str, Any]  # of ranges it has the first values
+    ranges: Ranges | None = None
+
+
+def expand(document: Document, doing: Substitution) -> tuple[dict[int, Ranges], int]:
     """Replaces each case of *document* that is a table by the cases of its rows.
 
-    A table whose rows cannot be understood stays: the schema says what is wrong with it.
+    Gives the ranges in rows, by the number of their cases, and how many cases stand behind all others: a copy of each
+    case with ranges that has their last values, so that the schema sees both ends. A table whose rows cannot be
+    understood stays: the schema says what is wrong with it.
     """
     cases = document.data.get("cases")
     if not isinstance(cases, list) or not any(map(_is_table, cases)):
-        return
+        return {}, 0
     expansion = _Expansion(document, doing)
     for case in filter(_is_table, cases):
         for key in TABLE_KEYS:
@@ -57,6 +69,7 @@ def expand(document: Document, doing: Substitution) -> None:
     made: list[Any] = []
     origins: dict[str | int, Spot] = {}
     tables: dict[int, int] = {}
+    swept: dict[int, Ranges] = {}
     for index, case in enumerate(cases):
         if not _is_table(case):
             doing.replace(case)
@@ -64,12 +77,19 @@ def expand(document: Document, doing: Substitution) -> None:
         if not found:
             origins[len(made)] = cases, index
             made.append(case)
-        for row, one in found:
-            origins[len(made)] = row.here
+        for one in found:
+            origins[len(made)] = one.row.here
             tables[len(made)] = index
-            made.append(one)
+            if one.ranges is not None:
+                swept[len(made)] = one.ranges
+            made.append(one.case)
         doing.leave(*made[-len(found) or -1 :])
+    for number, its in swept.items():
+        origins[len(made)] = origins[number]
+        made.append(its.filled(its.last))
+        doing.leave(made[-1])
     document.expand(made, Copy(cases, origins), tables)
+    return swept, len(swept)
 
 
 def _is_table(case: Any) -> bool:
@@ -84,8 +104,8 @@ class _Expansion:
         self._doing = doing
         self._left = VALUES_MAX
 
-    def cases(self, cases: list[Any], index: int) -> list[tuple[Row, dict[str, Any]]]:
-        """Each row of the table at *index*, and the case that it makes; none where the table is not understood."""
+    def cases(self, cases: list[Any], index: int) -> list[Made]:
+        """The case of each row of the table at *index*; none where the table is not understood."""
         case = cases[index]
         try:
             rows = self._rows(cases, index)
@@ -107,8 +127,8 @@ class _Expansion:
             raise SuiteError("'exclude' is for a 'matrix'", "leave out the rows that are not meant", place)
         return self._listed(case) if "rows" in case else self._multiplied(cases, index)
 
-    def _cases(self, case: dict[str, Any], rows: tuple[Row, ...]) -> Iterator[tuple[Row, dict[str, Any]]]:
-        """Each of the *rows* and its case, named so that they can be told apart."""
+    def _cases(self, case: dict[str, Any], rows: tuple[Row, ...]) -> Iterator[Made]:
+        """The case of each of the *rows*, named so that they can be told apart."""
         variables = dict(self._doing.variables)
         columns = frozenset(rows[0].values)
         known = dict.fromkeys(columns) | variables
@@ -118,15 +138,43 @@ class _Expansion:
         tells = isinstance(name, str) and not columns.isdisjoint(one.name for one in named(name))
         labels = repeat("") if tells else (f" [{label}]" for label in _labels(rows))
         for row, label in zip(rows, labels):  # noqa: B905 - repeat() has no end
-            made: dict[str, Any] = self._made(case, plan, row, variables | dict(row.values))
-            for key in TABLE_KEYS:
-                made.pop(key, None)
-            if isinstance(made.get("name"), (str, int, float)):
-                made["name"] = as_text(made["name"]) + label
-            if row.packet is not None and "packet" not in made:
-                made["packet"] = row.packet
-                self._document.add(made, "packet", row.here)
-            yield row, made
+            found = ranges(self._document, row.origins, row.values)
+            if not found:
+                yield Made(row, self._case(case, plan, row, variables | dict(row.values), label))
+                continue
+            parts = parts_with(self._document, case, found, row.origins)
+            said = case, plan, row, variables | dict(row.values), label
+            swept = Ranges(found, parts, partial(_again, self._document, said), Written(self._document, *row.here))
+            yield Made(row, self.swept(*said, swept.first), swept)
+
+    def swept(
+        self,
+        case: dict[str, Any],
+        plan: Mapping[Any, Any],
+        row: Row,
+        values: dict[str, Any],
+        label: str,
+        numbers: Mapping[str, int],
+    ) -> dict[str, Any]:
+        """The case of a row with these *numbers* of its ranges; its name has the ranges themselves."""
+        made = self._case(case, plan, row, values | dict(numbers), "")
+        if isinstance(case.get("name"), str):
+            made["name"] = as_text(self._doing.filled(case, "name", values)) + label
+        return made
+
+    def _case(
+        self, case: dict[str, Any], plan: Mapping[Any, Any], row: Row, values: Mapping[str, Any], label: str
+    ) -> dict[str, Any]:
+        """The case of a row: *case* with *values*, and *label* behind its name."""
+        made: dict[str, Any] = self._made(case, plan, row, values)
+        for key in TABLE_KEYS:
+            made.pop(key, None)
+        if isinstance(made.get("name"), (str, int, float)):
+            made["name"] = as_text(made["name"]) + label
+        if row.packet is not None and "packet" not in made:
+            made["packet"] = row.packet
+            self._document.add(made, "packet", row.here)
+        return made
 
     # --- rows -----------------------------------------------------------------------------------------------------
 
@@ -148,13 +196,11 @@ class _Expansion:
         )
 
     def _wrong(self, rows: list[dict[str, Any]], index: int) -> Iterator[SuiteError]:
-        """What is wrong with a row: its names are not those of the first, or a value is a range."""
+        """What is wrong with a row: its names are not those of the first."""
         row, first = rows[index], rows[0]
         missing = [name for name in first if name not in row]
         for name in row:
             if name in first:
-                if fault := self._range(row, name):
-                    yield fault
                 continue
             close = meant(name, missing)
             if close:
@@ -164,15 +210,6 @@ class _Expansion:
         if missing:
             what = f"this row has no {', '.join(repr(name) for name in missing)}"
             yield SuiteError(what, "every row has what the first has", self._document.place(rows, index))
-
-    def _range(self, container: Container, key: str | int) -> SuiteError | None:
-        """The mistake of a value such as 0..65535."""
-        value = container[key]  # type: ignore[index]
-        first, dots, last = value.partition("..") if isinstance(value, str) else ("", "", "")
-        if not (dots and first.strip().isdecimal() and last.strip().isdecimal()):
-            return None
-        hint = "write a row for each value that matters: the first, the last, those beside a boundary"
-        return SuiteError("a range is not yet a value of a row", hint, self._document.place(container, key))
 
     # --- matrix ---------------------------------------------------------------------------------------------------
 
@@ -187,12 +224,22 @@ class _Expansion:
         count = math.prod(map(len, matrix.values()))
         if count > VALUES_MAX:
             raise self._too_much(case, count)
-        ranges = (self._range(values, number) for values in matrix.values() for number in range(len(values)))
+        found = (self._range(values, number) for values in matrix.values() for number in range(len(values)))
         repeated = (self._repeated(values) for values in matrix.values())
-        if fault := next(filter(None, (*ranges, *repeated)), None):
+        if fault := next(filter(None, (*found, *repeated)), None):
             raise fault
         excluded = self._excluded(case, count)
         return None if excluded is None else self._combined(cases, index, excluded)
+
+    def _range(self, values: list[Any], number: int) -> SuiteError | None:
+        """The mistake of a value such as 0..65535."""
+        place = self._document.place(values, number)
+        try:
+            if range_of(values[number]) is None:
+                return None
+        except SuiteError as error:
+            return error.at(place)
+        return SuiteError("a range is no value of a matrix", "it is one of a row: 'rows: [{port: 0..65535}]'", place)
 
     def _repeated(self, values: list[Any]) -> SuiteError | None:
         """The mistake of a value that the matrix has twice for one name."""
@@ -315,6 +362,12 @@ class _Expansion:
         key = "rows" if "rows" in case else "matrix"
         what = f"with the {count:,} rows of this table the cases have more than {VALUES_MAX:,} values"
         return SuiteError(what, "make several suites of it", self._document.key_place(case, key))
+
+
+def _again(document: Document, said: tuple[Any, ...], numbers: Mapping[str, int]) -> dict[str, Any]:
+    """The case of a row with other *numbers* of its ranges; what is wrong with it was found with the first ones."""
+    case, plan, row, values, label = said
+    return _Expansion(document, Substitution(document, {})).swept(case, plan, row, values, label, numbers)
 
 
 def _written(value: Any) -> tuple[type, str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from bpftest.errors import Place
     from bpftest.suite.document import Container, Document
+    from bpftest.suite.model import Ranges
 
 TEXT_MAX = 4 << 20  # characters of one text with its variables: as many as a suite may have
 TEXTS_MAX = 64 << 20  # of all of them
@@ -181,6 +182,8 @@ def substitute(document: Document, given: Mapping[str, Any] | None = None) -> Su
         return Substituted()  # the schema says what is wrong
     doing = Substitution(document, own | dict(given or {}))
     doing.leave(own)
+    ranges: Mapping[int, Ranges] = {}
+    beyond = 0
     if document.contains("rows") or document.contains("matrix"):
         import gc
 
@@ -189,13 +192,13 @@ def substitute(document: Document, given: Mapping[str, Any] | None = None) -> Su
         collecting = gc.isenabled()
         gc.disable()  # nothing of what is made becomes garbage, and to look for it takes as long as to make it
         try:
-            expand(document, doing)
+            ranges, beyond = expand(document, doing)
         finally:
             if collecting:
                 gc.enable()
     doing.replace(root)
     used = frozenset(doing.used | own.keys())
-    return Substituted(tuple(doing.faults), tuple(doing.unjudged), doing.variables, used)
+    return Substituted(tuple(doing.faults), tuple(doing.unjudged), doing.variables, used, ranges, beyond)
 
 
 def _hint(name: str, variables: Mapping[str, Any]) -> str:

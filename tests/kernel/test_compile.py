@@ -249,16 +249,20 @@ def test_a_source_that_is_no_file_is_told_at_once(tmp_path: Path) -> None:
     ]
 
 
-def test_a_compiler_that_does_not_finish_is_stopped(
+def test_a_compiler_that_does_not_finish_is_stopped_with_all_that_it_has_started(
     compiler: Compiler, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compiler.path.write_text("#!/bin/sh\nexec sleep 1000\n")
-    monkeypatch.setattr(compiling, "COMPILE_SECONDS", 0.1)
+    alive, held = os.pipe()  # at its end when the last of them is gone
+    compiler.path.write_text(f"#!/bin/sh\nexec 9>/proc/{os.getpid()}/fd/{held}\nsleep 1000 & sleep 1000\n")
+    monkeypatch.setattr(compiling, "COMPILE_SECONDS", 0.5)
 
     with pytest.raises(CompileError) as raised:
         compiled(str(source))
+    os.close(held)
 
-    assert raised.value.what == f"{source}: clang has not finished after 0.1 s"
+    assert raised.value.what == f"{source}: clang has not finished after 0.5 s"
+    assert os.read(alive, 1) == b""
+    os.close(alive)
 
 
 # --- names and headers --------------------------------------------------------------------------------------------

@@ -7,14 +7,16 @@ import re
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bpftest.errors import ObjectError
+from bpftest.errors import CaseTimeout, ObjectError
 from bpftest.kernel import libbpf, objects
 from bpftest.kernel.door import Also, Loading, LoadReport, Request, Setup, Write
 from bpftest.kernel.session import Session
+from bpftest.sandbox.child import Child
 from tests.kernel.children import in_child
 from tests.kernel.conftest import Build, EachRunACase, Open, descriptors, pins, prog_id
 
@@ -348,9 +350,11 @@ def hangs(_level: int, _form: bytes, _arguments: int) -> int:
 
 
 @pytest.mark.usefixtures("nothing_left")
-@pytest.mark.parametrize(("happens", "name"), [(dies, "SIGSEGV"), (hangs, "SIGALRM")])
+@pytest.mark.parametrize(
+    ("happens", "what"), [(dies, "libbpf ends with SIGSEGV on it"), (hangs, "libbpf has not opened it after 0.05 s")]
+)
 def test_an_object_that_libbpf_does_not_survive_is_an_error_of_the_object(
-    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, happens: object, name: str
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, happens: object, what: str
 ) -> None:
     # Which objects libbpf dies of changes with its version: here it does at the first word that it says.
     monkeypatch.setattr(libbpf, "SILENT", libbpf._PRINT(happens))
@@ -361,7 +365,39 @@ def test_an_object_that_libbpf_does_not_survive_is_an_error_of_the_object(
     with pytest.raises(ObjectError) as raised:
         Session(Loading(str(path), "pass", XDP))
 
-    assert raised.value.what == f"{path}: the object is damaged: libbpf ends with {name} on it"
+    assert raised.value.what == f"{path}: the object is damaged: {what}"
+
+
+def test_what_rehearses_an_object_gets_to_the_end_of_loading_it(build: Build) -> None:
+    content = Path(build("damaged")).read_bytes()  # it has CO-RE relocations
+    types = os.memfd_create("types")
+    os.write(types, content)
+
+    def begin() -> Callable[[bytes], bytes]:
+        rehearse = objects._rehearsal(content, types)
+        libbpf.library().libbpf_set_print(libbpf._COLLECT)
+        return lambda request: rehearse(request) + libbpf.warnings().encode()
+
+    child = Child(begin, objects.LIMITS, (types,))
+    said = child.ask(b"", 30).decode()
+    child.close()
+    os.close(types)
+
+    # libbpf has relocated all programs, and then asks the kernel to load the first, which has no type.
+    assert re.search(r"prog '\w+': (BPF program load failed|failed to load|missing BPF prog type)", said), said
+
+
+def test_a_program_that_keeps_the_verifier_busy_is_not_waited_for(build: Build) -> None:
+    path = build("slow")
+
+    with pytest.raises(CaseTimeout) as raised:
+        Session(Loading(path, "slow", XDP), 0.05)
+    refused = Session(Loading(path, "slow", XDP), 600)
+
+    assert raised.value.what == "the verifier has not finished with 'slow' after 0.05 s"
+    assert refused.report.errno == errno.E2BIG
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    refused.close()
 
 
 def test_an_object_that_libbpf_has_opened_is_not_tried_again(
@@ -374,7 +410,7 @@ def test_an_object_that_libbpf_has_opened_is_not_tried_again(
 
 
 def interrupts(_level: int, _form: bytes, _arguments: int) -> int:
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)  # in this thread, whose mask counts
     return 0
 
 

@@ -63,6 +63,7 @@ def everywhere(text: str) -> list[Event]:
         )
         for outcome in Outcome
     ]
+    cases[-1] = cases[-1]._replace(earlier=(cases[1],))
     return [
         RunStarted(text, text, text, text, streams.NOON, 1, 5, ((text, text),)),
         InvalidSuite(text, (Mistake(text, text, excerpt), Mistake(text, "", excerpt))),
@@ -70,12 +71,17 @@ def everywhere(text: str) -> list[Event]:
         SuiteStarted(text, text, 5, streams.NOON),
         *cases,
         SuiteFinished(text, 0.5),
-        RunFinished(0.6, text),
+        RunFinished(0.6, text, text),
     ]
 
 
 def cases() -> st.SearchStrategy[CaseFinished]:
-    """Any case that a run could send, and many that none would."""
+    """Any case that a run could send, and many that none would; now and then one that was run again."""
+    again = st.builds(lambda it, earlier: it._replace(earlier=earlier), _cases(), st.tuples(_cases()))
+    return st.one_of(_cases(), _cases(), again)
+
+
+def _cases() -> st.SearchStrategy[CaseFinished]:
     places = st.builds(Place, ANY, st.integers(1, 10**6), st.integers(1, 300), st.integers(1, 300))
     numbered = st.lists(st.tuples(st.integers(1, 10**6), ANY), max_size=3).map(tuple)
     excerpts = st.builds(Excerpt, places, numbered)
@@ -106,4 +112,5 @@ def cases() -> st.SearchStrategy[CaseFinished]:
         properties=pairs,
         packets=st.lists(packets, max_size=2).map(tuple),
         saved=st.lists(ANY, max_size=2).map(tuple),
+        earlier=st.just(()),
     )

@@ -19,6 +19,7 @@ from tests.golden import assert_golden
 from tests.reporters import arbitrary, streams
 
 DIRECTIVES = {Outcome.SKIPPED: "SKIP", Outcome.XFAILED: "TODO"}
+OK = {Outcome.PASSED, Outcome.SKIPPED, Outcome.FLAKY}
 
 
 def report(events: list[Event]) -> str:
@@ -74,7 +75,7 @@ def test_a_run_is_reported_as_in_its_golden_text(name: str) -> None:
 def test_both_parsers_read_the_same_verdicts(stream: list[Event]) -> None:
     text = report(stream)
     cases = [event for event in stream if isinstance(event, CaseFinished)]
-    expected = [(case.outcome in {Outcome.PASSED, Outcome.SKIPPED}, DIRECTIVES.get(case.outcome, "")) for case in cases]
+    expected = [(case.outcome in OK, DIRECTIVES.get(case.outcome, "")) for case in cases]
 
     read = list(Parser().parse_text(text))
     theirs = [line for line in read if line.category == "test"]
@@ -120,6 +121,5 @@ def test_whatever_a_case_holds_its_verdict_is_read(cases: list[CaseFinished]) ->
     )
 
     assert [(one.ok, one.number, one.directive) for one in points(text)] == [
-        (case.outcome in {Outcome.PASSED, Outcome.SKIPPED}, number, DIRECTIVES.get(case.outcome, ""))
-        for number, case in enumerate(cases, 1)
+        (case.outcome in OK, number, DIRECTIVES.get(case.outcome, "")) for number, case in enumerate(cases, 1)
     ]

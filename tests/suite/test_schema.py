@@ -90,7 +90,7 @@ def test_the_suites_of_the_project_are_valid(path: Path) -> None:
 def test_a_case_that_checks_nothing_is_refused() -> None:
     (fault,) = faults(document("f", "version: 1\ncases: [{name: x, expect: {}}]\n"))
     assert str(fault) == "f:2:27: a case that checks nothing is no test"
-    assert fault.hint.startswith("known here: retval, output, ctx,")
+    assert fault.hint.startswith("known here: retval, never, output, ctx,")
 
 
 # --- mistakes -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Processes without privileges, for what strangers wrote: they compute, and do nothing else."""
