@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bpftest.errors import BpftestError
 from bpftest.events import Excerpt, InvalidSuite, Mistake
 from bpftest.suite import selection
+from bpftest.suite.model import TIMEOUT_S
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -30,6 +31,7 @@ class Selection(NamedTuple):
     accepts: tuple[Callable[[Case], bool], ...]  # of -k and -t: a case that is meant satisfies all
     given: Mapping[str, Any]  # variables from outside
     said: tuple[str, ...] = ()  # NAME=VALUE of each --var
+    timeout_s: float = TIMEOUT_S  # of cases that say none
 
 
 class Chosen(NamedTuple):
@@ -60,7 +62,8 @@ def selected(options: Namespace) -> Selection:
         make(text) for make, text in ((selection.keyword, options.keyword), (selection.tag, options.tag)) if text
     )
     files = tuple((path, tuple(targets)) for path, targets in _by_file(options.paths).items())
-    return Selection(files, accepts, _given(options), tuple(getattr(options, "var", ())))
+    timeout_s = getattr(options, "timeout", TIMEOUT_S)
+    return Selection(files, accepts, _given(options), tuple(getattr(options, "var", ())), timeout_s)
 
 
 def collect(options: Namespace) -> Collection:
@@ -81,7 +84,7 @@ def chosen(meant: Selection, number: int) -> Chosen | InvalidSuite:
 
     path, targets = meant.files[number]
     try:
-        suite = read_suite(path, meant.given)
+        suite = read_suite(path, meant.given, meant.timeout_s)
     except InvalidSuiteFile as error:
         return invalid_suite(error)
     names = selection.names(suite, targets)

@@ -93,6 +93,26 @@ def unchanging(text: str) -> str:
 
 
 @pytest.mark.kernel
+def test_a_timeout_of_the_command_line_holds_for_cases_that_say_none(folder: Path) -> None:
+    case = "packet: {zeros: 64}, repeat: 2000000000, expect: {retval: XDP_PASS}"
+    cases = f"  - {{name: one, {case}}}\n  - {{name: two, timeout: 200ms, {case}}}\n"
+    (folder / "long.yaml").write_text(f"version: 1\nobject: plain.o\nprogram: pass\ncases:\n{cases}", encoding="utf-8")
+
+    done = ran("run", "long.yaml", "--timeout", "100ms", cwd=folder)
+
+    assert done.returncode == 1
+    assert re.findall("interrupted after .*", done.stdout) == ["interrupted after 0.1 s", "interrupted after 0.2 s"]
+
+
+@pytest.mark.parametrize("text", ["3", "0s", "2h", "-1s", "61min"])
+def test_a_timeout_is_a_time(called: Called, text: str) -> None:
+    code, _, told = called("run", f"--timeout={text}")
+
+    assert code == 2
+    assert told.endswith(f"error: argument --timeout: '{text}' is no time such as 30s or 500ms, an hour at most\n")
+
+
+@pytest.mark.kernel
 @pytest.mark.parametrize(
     ("arguments", "code", "cases"),
     [

@@ -11,6 +11,7 @@ from bpftest.commands import keeping, repeating, reporting, selecting
 from bpftest.commands.exits import BAD, EMPTY, FAILED, INVALID, PASSED, SIGNALS, show_empty
 from bpftest.errors import HostError
 from bpftest.events import CaseFinished, InvalidSuite, Outcome, RunFinished, RunStarted
+from bpftest.suite.model import TIMEOUT_S
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 
 JOBS_MAX = 1024
+TIMEOUT_MAX_S = 3600.0
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -57,6 +59,13 @@ def arguments(parser: ArgumentParser) -> None:
         type=_seed,
         metavar="[=SEED]",
         help="run the suites, and the cases of each, in another order; the one that SEED, a number, stands for",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_timeout,
+        default=TIMEOUT_S,
+        metavar="TIME",
+        help="how long a case may take that does not say so itself, such as 30s or 500ms (default: 10s)",
     )
     parser.add_argument("--allow-empty", action="store_true", help="exit 0 when no case is selected")
     parser.add_argument(
@@ -174,6 +183,21 @@ def _failures(text: str) -> int:
     from argparse import ArgumentTypeError
 
     raise ArgumentTypeError(f"{text!r} is no number of cases above 0")
+
+
+def _timeout(text: str) -> float:
+    """The seconds that --timeout *text* wants."""
+    from argparse import ArgumentTypeError
+
+    from bpftest.suite.parse import seconds
+
+    try:
+        timeout_s = seconds(text)
+    except ValueError:
+        timeout_s = 0.0
+    if 0 < timeout_s <= TIMEOUT_MAX_S:
+        return timeout_s
+    raise ArgumentTypeError(f"{text!r} is no time such as 30s or 500ms, an hour at most")
 
 
 def _seed(text: str) -> int:

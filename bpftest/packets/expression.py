@@ -58,9 +58,7 @@ REFUSED: dict[type[ast.AST], str] = {
 CALLS = "only layers, bytes(), raw() and bytes.fromhex() can be called"
 
 
-def built(
-    text: str, scope: Scope, change: Callable[[Layer], None] | None = None
-) -> tuple[bytes, str, tuple[str, ...]]:
+def built(text: str, scope: Scope, change: Callable[[Layer], None] | None = None) -> tuple[bytes, str, tuple[str, ...]]:
     """(bytes, link, chain) of the expression *text*, as sources.Packet has them.
 
     *change* is called with the layers, if it is no bytes, before these are made of them. Raises SuiteError with a span

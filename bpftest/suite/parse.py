@@ -38,22 +38,25 @@ class InvalidSuiteFile(Exception):
         self.faults = faults
 
 
-def read_suite(path: str, given: Mapping[str, Any] = _NONE) -> Suite:
-    """The suite at *path*. *given*: variables from outside, stronger than its own. Raises InvalidSuiteFile."""
+def read_suite(path: str, given: Mapping[str, Any] = _NONE, timeout_s: float = TIMEOUT_S) -> Suite:
+    """The suite at *path*. *given*, *timeout_s*: as suite() takes them. Raises InvalidSuiteFile."""
     try:
         document = read(path)
     except InvalidDocument as error:
         raise InvalidSuiteFile(path, error.faults) from None
-    return suite(document, given)
+    return suite(document, given, timeout_s)
 
 
-def suite(document: Document, given: Mapping[str, Any] = _NONE) -> Suite:
-    """The suite that *document* says, which is changed. Raises InvalidSuiteFile."""
+def suite(document: Document, given: Mapping[str, Any] = _NONE, timeout_s: float = TIMEOUT_S) -> Suite:
+    """The suite that *document* says, which is changed. Raises InvalidSuiteFile.
+
+    *given*: variables from outside, stronger than its own. *timeout_s*: of cases that say none.
+    """
     found = _substitute(document, given)
     faults = (*found.faults, *(fault for fault in schema_faults(document) if not _about(fault, found.unjudged)))
     if faults:
         raise InvalidSuiteFile(document.path, _in_order(faults))
-    reading = _Reading(document, found.ranges)
+    reading = _Reading(document, found.ranges, timeout_s)
     cases = tuple(reading.case(index) for index in range(len(document.data["cases"]) - found.beyond))
     faults = (*reading.faults, *_repeated_names(cases))
     if faults:
@@ -90,8 +93,9 @@ def _about(fault: SuiteError, unjudged: tuple[Place, ...]) -> bool:
 class _Reading:
     """The reading of one document: what its cases share, and the mistakes found so far."""
 
-    def __init__(self, document: Document, ranges: Mapping[int, Ranges]) -> None:
+    def __init__(self, document: Document, ranges: Mapping[int, Ranges], timeout_s: float) -> None:
         self.faults: list[SuiteError] = []
+        self._timeout_s = timeout_s
         self._document = document
         self._ranges = ranges
         self._folder = os.path.dirname(document.path)
@@ -109,7 +113,7 @@ class _Reading:
         defaults, outer = self._defaults, self._outer(own)
         here = Written(self._document, cases, index)
         timeout = own.get("timeout", defaults.get("timeout"))
-        timeout_s = seconds(timeout) if timeout else TIMEOUT_S
+        timeout_s = seconds(timeout) if timeout else self._timeout_s
         if "steps" in own:
             steps, several = self._steps(own, outer, timeout_s), outer
         else:
