@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bpftest.errors import BpftestError
 from bpftest.events import Excerpt, InvalidSuite, Mistake
 from bpftest.suite import selection
+from bpftest.suite.expressions import expressions
 from bpftest.suite.model import TIMEOUT_S
 
 if TYPE_CHECKING:
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from bpftest.errors import Place, SuiteError
+    from bpftest.packets.cache import Cache
     from bpftest.plan import Object, Plan
     from bpftest.plan.program import ObjectKey
     from bpftest.suite.model import Case, Program, Suite
     from bpftest.suite.parse import InvalidSuiteFile
 
+FIRST = 64  # cases of a suite that are looked at before it is planned
 NEVER = 1_000_000_000  # collections of the young before one of the old
 
 
@@ -136,10 +139,12 @@ class Planner:
     def plan(self, suite: Suite) -> Plan | InvalidSuite:
         """The plan of *suite*, or what is wrong with it that only planning shows."""
         from bpftest.packets.cache import Cache
-        from bpftest.plan import plan
-        from bpftest.suite.parse import InvalidSuiteFile
 
         cache = Cache(_cache_path(suite.path))
+        _begin_scapy(suite, cache)
+        from bpftest.plan import plan  # takes a while, in which Scapy is imported
+        from bpftest.suite.parse import InvalidSuiteFile
+
         thresholds = gc.get_threshold()
         gc.set_threshold(*thresholds[:2], NEVER)  # plans stay: of what is old nothing becomes garbage
         try:
@@ -151,6 +156,18 @@ class Planner:
             cache.save()
             gc.set_threshold(*thresholds)
             gc.freeze()
+
+
+def _begin_scapy(suite: Suite, cache: Cache) -> None:
+    """Has the import of Scapy begin where one of the first cases has an expression that no run before has built."""
+    from bpftest.packets.sources import Scope, is_new
+
+    scope = Scope(suite.variables, suite.packets, suite.headers, cache=cache)
+    text = next((text for text in expressions(suite.cases[:FIRST]) if is_new(text, scope)), None)
+    if text is not None:
+        from bpftest.packets import asking
+
+        asking.begin(text, scope)
 
 
 def plans(suites: Iterable[Chosen], update: str = "") -> tuple[tuple[Plan, ...], tuple[InvalidSuite, ...]]:

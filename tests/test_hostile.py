@@ -53,6 +53,7 @@ def harmless(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
 
     def run(*arguments: str) -> tuple[int, str, str]:
         heard.touch()
+        (folder / ".bpftest").mkdir(exist_ok=True)  # which cases have failed may be kept in it
         before = sorted(os.listdir(folder)), sorted(PINS.rglob("*"))
         done = ran(*arguments, cwd=folder, AUDIT=str(heard), PYTHONPATH=f"{AUDIT}:{PROJECT}")
         assert (sorted(os.listdir(folder)), sorted(PINS.rglob("*"))) == before

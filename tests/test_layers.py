@@ -40,7 +40,7 @@ DOORS = {
         "errors wording errnos events progtypes packets btf elf suite values maps map_values kernel.door expectations"
     ),
     "drafts": "errors wording progtypes packets btf elf suite values maps map_values kernel.door expectations",
-    "collect": "errors events packets.cache elf suite kernel plan",
+    "collect": "errors events packets elf suite kernel plan",
     "refusals": "errors errnos events reading verifier_log verifier_hints suite.model kernel.door",
     "verdicts": "errors errnos events kernel.door expectations plan refusals",
     "sweeps": "errors errnos kernel.door plan",

@@ -6,13 +6,15 @@ import re
 import xml.etree.ElementTree as ET
 from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from bpftest.cli import main
 from bpftest.collect import collect, plans
 from bpftest.commands.exits import BAD
-from bpftest.commands.run import _seed, _shuffled
+from bpftest.commands.quantities import seed as seed_of
+from bpftest.commands.repeating import shuffled
 from bpftest.events import CaseFinished
 from bpftest.executors import local
 from bpftest.runner import run_suite
@@ -49,11 +51,11 @@ def order(suites: Path, *arguments: str) -> tuple[Order, str]:
     return found, done.stdout.partition("\n")[0]
 
 
-def test_no_text_but_a_number_is_a_seed() -> None:
-    assert [_seed(text) for text in ("0", "007", "9" * 19)] == [0, 7, int("9" * 19)]
+def test_no_text_but_a_number_is_aseed_of() -> None:
+    assert [seed_of(text) for text in ("0", "007", "9" * 19)] == [0, 7, int("9" * 19)]
     for text in ("-1", "1.5", "x", "9" * 20, "٣", " 1"):
         with pytest.raises(ArgumentTypeError):
-            _seed(text)
+            seed_of(text)
 
 
 def test_a_wrong_seed_is_a_mistake_of_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,8 +124,8 @@ def test_no_case_of_the_examples_needs_the_one_before_it() -> None:
         return [
             (seed, event.id, event.message)
             for seed in (1, 2)
-            for plan, names in _shuffled(planned, seed)
-            for event in run_suite(plan, names, kernel)
+            for plan, names in Random(seed).sample(planned, len(planned))  # noqa: S311 - an order, no secret
+            for event in run_suite(shuffled(plan, seed), names, kernel)
             if isinstance(event, CaseFinished) and event.outcome in BAD
         ]
 

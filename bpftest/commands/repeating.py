@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from typing import TYPE_CHECKING
 
+from bpftest.commands import quantities
 from bpftest.suite.selection import numbered, unnumbered
 from bpftest.suite.shards import shard, slices
 
@@ -15,12 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bpftest.collect import Selection
+    from bpftest.commands.telling import Ready
     from bpftest.events import Event
     from bpftest.executors.worker import Overview
     from bpftest.last_run import Failed
     from bpftest.plan import Job, Plan
-
-TIMES_MAX = 1_000_000
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -33,29 +33,28 @@ def arguments(parser: ArgumentParser) -> None:
         "--shard", type=shard, metavar="M/N", help="the Mth of N parts of the cases; the N parts together are all"
     )
     parser.add_argument(
-        "--count", type=_times(1), default=1, metavar="N", help="run each case N times, each with a result of its own"
+        "--count",
+        type=quantities.number(1, quantities.TIMES_MAX),
+        default=1,
+        metavar="N",
+        help="run each case N times, each with a result of its own",
     )
     parser.add_argument(
         "--retries",
-        type=_times(0),
+        type=quantities.number(0, quantities.TIMES_MAX),
         default=0,
         metavar="N",
         help="run a case that fails or errors again, up to N times; one that passes then is FLAKY, and no failure",
     )
     parser.add_argument(
+        "--shuffle",
+        type=quantities.seed,
+        metavar="[=SEED]",
+        help="run the suites, and the cases of each, in another order; the one that SEED, a number, stands for",
+    )
+    parser.add_argument(
         "--watch", action="store_true", help="run again, until Ctrl-C, whenever a file changes that a run has read"
     )
-
-
-def _times(least: int) -> Callable[[str], int]:
-    """The number N of --count and --retries, which is at *least* that."""
-
-    def times(text: str) -> int:
-        if text.isascii() and text.isdecimal() and len(text) < 10 and least <= int(text) <= TIMES_MAX:
-            return int(text)
-        raise ArgumentTypeError(f"{text!r} is no number from {least} to {TIMES_MAX}")
-
-    return times
 
 
 # --- what failed --------------------------------------------------------------------------------------------------
@@ -146,7 +145,22 @@ def meant(plan: Plan, names: frozenset[str], options: Namespace, failed: Failed)
     return tuple([job.case.name for job in plan.jobs if base(job.case.name) in names])
 
 
-def failed_first(plan: Plan, options: Namespace, failed: Failed) -> Plan:
+def in_order(plan: Plan, options: Namespace, failed: Failed) -> Plan:
+    """*plan* with its jobs in the order that --shuffle and --ff want."""
+    return _failed_first(plan if options.shuffle is None else shuffled(plan, options.shuffle), options, failed)
+
+
+def shuffled(plan: Plan, seed: int) -> Plan:
+    """*plan* with its jobs in the order that *seed* stands for.
+
+    That depends on nothing else, so that a suite alone, and some of its cases, can repeat it.
+    """
+    import random
+
+    return plan._replace(jobs=tuple(random.Random(seed).sample(plan.jobs, len(plan.jobs))))  # noqa: S311 - no secret
+
+
+def _failed_first(plan: Plan, options: Namespace, failed: Failed) -> Plan:
     """*plan* with the jobs before all others that *failed*, if --ff is wanted."""
     if not options.ff or not (bad := _bad(plan, failed)):
         return plan
@@ -176,8 +190,12 @@ def shared(suites: Sequence[Overview], options: Namespace) -> list[Overview]:
     ]
 
 
-def failing_first(ready: list[tuple[int, Overview]], options: Namespace, failed: Failed) -> list[tuple[int, Overview]]:
-    """The suites, by number, with those before all others in which a case *failed*, if --ff is wanted."""
+def ordered(ready: Ready, options: Namespace, failed: Failed) -> Ready:
+    """The suites in the order that --shuffle and --ff want."""
+    if options.shuffle is not None:
+        import random
+
+        ready = random.Random(options.shuffle).sample(ready, len(ready))  # noqa: S311 - an order, no secret
     if not options.ff:
         return ready
     from bpftest.last_run import key

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from bpftest.commands import quantities
 from bpftest.commands.exits import console_on
 from bpftest.commands.exits import show_invalid as show
 
@@ -60,13 +61,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def _number(text: str) -> int:
     """How many cases --durations=*text* lists."""
-    if not text:
-        return DURATIONS
-    if text.isascii() and text.isdecimal() and len(text) < 10:
-        return int(text)
-    from argparse import ArgumentTypeError
-
-    raise ArgumentTypeError(f"{text!r} is no whole number")
+    return quantities.number(0, quantities.TIMES_MAX)(text) if text else DURATIONS
 
 
 def reporters(options: Namespace, bad: tuple[Outcome, ...]) -> list[Reporter]:

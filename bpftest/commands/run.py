@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import time
 from typing import TYPE_CHECKING
 
-from bpftest.commands import keeping, repeating, reporting, selecting
-from bpftest.commands.exits import BAD, EMPTY, FAILED, INVALID, PASSED, SIGNALS, show_empty
+from bpftest.commands import keeping, quantities, repeating, reporting, selecting
+from bpftest.commands.exits import BAD, EMPTY, INVALID, PASSED, show_empty
+from bpftest.commands.telling import nothing_ran, refused, report, whole_run, without_host
 from bpftest.errors import HostError
-from bpftest.events import CaseFinished, InvalidSuite, Outcome, RunFinished, RunStarted
+from bpftest.events import InvalidSuite, Outcome
 from bpftest.suite.model import TIMEOUT_S
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
     from bpftest.collect import Planner, Selection
-    from bpftest.events import Event
-    from bpftest.executors.interrupts import Interrupts
+    from bpftest.commands.telling import Ready
     from bpftest.executors.worker import Overview, Planned
     from bpftest.executors.workers import Workers
     from bpftest.last_run import Failed
-    from bpftest.plan import Plan
     from bpftest.reporters import Reporter
-
-    Ready = list[tuple[int, Overview]]  # suites by number, with a case that is meant at least
-
-
-JOBS_MAX = 1024
-TIMEOUT_MAX_S = 3600.0
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -45,24 +36,23 @@ def arguments(parser: ArgumentParser) -> None:
         dest="max_fail",
         help="stop after the first case that fails or errors",
     )
-    parser.add_argument("--max-fail", type=_failures, metavar="N", help="stop after N cases that fail or error")
+    parser.add_argument(
+        "--max-fail",
+        type=quantities.number(1, quantities.TIMES_MAX),
+        metavar="N",
+        help="stop after N cases that fail or error",
+    )
     parser.add_argument(
         "-j",
         "--jobs",
-        type=_jobs,
+        type=quantities.jobs,
         default="auto",
         metavar="N",
         help="how many suites run at a time, each in a process of its own (default: auto, as many as there are CPUs)",
     )
     parser.add_argument(
-        "--shuffle",
-        type=_seed,
-        metavar="[=SEED]",
-        help="run the suites, and the cases of each, in another order; the one that SEED, a number, stands for",
-    )
-    parser.add_argument(
         "--timeout",
-        type=_timeout,
+        type=quantities.timeout,
         default=TIMEOUT_S,
         metavar="TIME",
         help="how long a case may take that does not say so itself, such as 30s or 500ms (default: 10s)",
@@ -108,10 +98,10 @@ def run(options: Namespace) -> int:
             suites, invalid = _planned(workers, meant)
         except KeyboardInterrupt as signal:
             print(f"interrupted by {signal} before the first case", file=sys.stderr)
-            return _report(_nothing_ran(str(signal)), reporters)
+            return report(nothing_ran(str(signal)), reporters)
         if invalid:
             reporting.show_invalid(invalid, options)
-            _report(_refused(invalid), reporters)
+            report(refused(invalid), reporters)
             return INVALID
         ready = [(number, one) for number, one in enumerate(repeating.shared(suites, options)) if one.chosen]
         if not ready and options.lf and failed:
@@ -121,11 +111,12 @@ def run(options: Namespace) -> int:
             show_empty(options, len(suites), sum(one.cases for one in suites), kind)
         _prepare(workers, ready, reporters)
         if not ready:
-            _report(_nothing_ran(), reporters)
+            report(nothing_ran(), reporters)
             return PASSED if options.allow_empty else EMPTY
-        events = _events(workers, repeating.failing_first(ready, options, failed), options, interrupts)
+        ready = repeating.ordered(ready, options, failed)
+        events = whole_run(workers, ready, interrupts, options.shuffle, options.max_fail)
         told = repeating.recorded(keeping.kept(events, options), options, meant)
-        code = _report(told, reporting.with_console(reporters, options, bad), bad)
+        code = report(told, reporting.with_console(reporters, options, bad), bad)
         keeping.keep_snapshots(workers.keepsakes)
         return code
 
@@ -147,8 +138,7 @@ def _planning(
             return made
         made = repeating.repeated(made, options.count)
         names = repeating.meant(made, one.names, options, failed)
-        ordered = made if options.shuffle is None else _shuffled(made, options.shuffle)
-        return Planned(repeating.failed_first(ordered, options, failed), names, options.retries)
+        return Planned(repeating.in_order(made, options, failed), names, options.retries)
 
     return plan
 
@@ -165,64 +155,6 @@ def _planned(workers: Workers, meant: Selection) -> tuple[list[Overview], tuple[
     return suites, invalid
 
 
-def _jobs(text: str) -> int:
-    """How many workers -j *text* wants."""
-    if text == "auto":
-        return len(os.sched_getaffinity(0))
-    if text.isascii() and text.isdecimal() and 0 < int(text) <= JOBS_MAX:
-        return int(text)
-    from argparse import ArgumentTypeError
-
-    raise ArgumentTypeError(f"{text!r} is no number from 1 to {JOBS_MAX}, and not auto")
-
-
-def _failures(text: str) -> int:
-    """How many failures --max-fail *text* wants."""
-    if text.isascii() and text.isdecimal() and 0 < int(text) < 10**9:
-        return int(text)
-    from argparse import ArgumentTypeError
-
-    raise ArgumentTypeError(f"{text!r} is no number of cases above 0")
-
-
-def _timeout(text: str) -> float:
-    """The seconds that --timeout *text* wants."""
-    from argparse import ArgumentTypeError
-
-    from bpftest.suite.parse import seconds
-
-    try:
-        timeout_s = seconds(text)
-    except ValueError:
-        timeout_s = 0.0
-    if 0 < timeout_s <= TIMEOUT_MAX_S:
-        return timeout_s
-    raise ArgumentTypeError(f"{text!r} is no time such as 30s or 500ms, an hour at most")
-
-
-def _seed(text: str) -> int:
-    """The seed that --shuffle=*text* gives: one that is easy to type where it leaves that to us."""
-    if not text:
-        import random
-
-        return random.randrange(100_000)  # noqa: S311 - an order, no secret
-    if text.isascii() and text.isdecimal() and len(text) < 20:
-        return int(text)
-    from argparse import ArgumentTypeError
-
-    raise ArgumentTypeError(f"{text!r} is no whole number")
-
-
-def _shuffled(plan: Plan, seed: int) -> Plan:
-    """*plan* with its jobs in the order that *seed* stands for.
-
-    That depends on nothing else, so that a suite alone, and some of its cases, can repeat it.
-    """
-    import random
-
-    return plan._replace(jobs=tuple(random.Random(seed).sample(plan.jobs, len(plan.jobs))))  # noqa: S311 - no secret
-
-
 def _prepare(workers: Workers, ready: Ready, reporters: list[Reporter]) -> None:
     """Makes the workers ready to run suites. Raises HostError where they cannot, once all reports have it."""
     try:
@@ -234,100 +166,8 @@ def _prepare(workers: Workers, ready: Ready, reporters: list[Reporter]) -> None:
             local.refuse_machine()
     except HostError as error:
         error.hint = error.hint or f"run: {_sudo()}"
-        _report(_without_host(workers, ready, error), reporters)
+        report(without_host(workers, ready, error), reporters)
         raise
-
-
-def _events(workers: Workers, ready: Ready, options: Namespace, interrupts: Interrupts) -> Iterator[Event]:
-    """The events of a run. It ends with RunFinished, after an interrupt too.
-
-    Signals wait while somebody has an event in hand.
-    """
-    started = time.perf_counter()
-    interrupted = ""
-    seed = options.shuffle
-    try:
-        yield _started(ready, seed)
-        for event in _up_to(options.max_fail, workers.run(ready if seed is None else _mixed(ready, seed))):
-            interrupts.hold()
-            yield event
-            interrupts.release()
-        interrupts.hold()
-    except KeyboardInterrupt as signal:
-        interrupted = str(signal)
-        yield from workers.stop()
-        interrupts.hold()
-    yield RunFinished(time.perf_counter() - started, interrupted)
-
-
-def _up_to(failures: int | None, events: Iterator[Event]) -> Iterator[Event]:
-    """*events* up to the case whose failure is one too many. None: all of them."""
-    for event in events:
-        yield event
-        if failures and isinstance(event, CaseFinished) and event.outcome in BAD:
-            failures -= 1
-            if not failures:
-                return
-
-
-def _mixed(ready: Ready, seed: int) -> Ready:
-    """The suites in the order that *seed* stands for."""
-    import random
-
-    return random.Random(seed).sample(ready, len(ready))  # noqa: S311 - an order, no secret
-
-
-def _started(ready: Ready, seed: int | None = None) -> Event:
-    from bpftest.executors.machine import run_started
-
-    return run_started(len(ready), sum(one.chosen for _, one in ready), seed)
-
-
-def _report(events: Iterable[Event], reporters: list[Reporter], bad: tuple[Outcome, ...] = BAD) -> int:
-    """Tells every reporter every event. Gives the exit code that the events make: *bad* outcomes make it 1.
-
-    Raises HostError for a report that cannot be written: at once where the run has not begun, and else at its end.
-    """
-    code = PASSED
-    working, broken = list(reporters), list[HostError]()
-    for event in events:
-        for reporter in list(working):
-            try:
-                reporter(event)
-            except HostError as error:  # noqa: PERF203 - the others go on
-                if isinstance(event, RunStarted):
-                    raise
-                working.remove(reporter)
-                broken.append(error)
-        if isinstance(event, CaseFinished) and event.outcome in bad:
-            code = FAILED
-        if isinstance(event, RunFinished) and event.interrupted:
-            code = SIGNALS[event.interrupted]
-    if broken and code not in SIGNALS.values():
-        raise broken[0]
-    return code
-
-
-def _nothing_ran(interrupted: str = "") -> Iterator[Event]:
-    """The events of a run without a case."""
-    yield _started([])
-    yield RunFinished(0.0, interrupted)
-
-
-def _refused(invalid: tuple[InvalidSuite, ...]) -> Iterator[Event]:
-    """The events of a run that did not begin because suites are invalid."""
-    from bpftest.executors.machine import run_started
-
-    yield run_started(len(invalid), 0)
-    yield from invalid
-    yield RunFinished(0.0)
-
-
-def _without_host(workers: Workers, ready: Ready, error: HostError) -> Iterator[Event]:
-    """The events of a run that this machine does not allow: every case is an error, with the reason."""
-    yield _started(ready)
-    yield from workers.run(ready, error)
-    yield RunFinished(0.0)
 
 
 def _sudo() -> str:

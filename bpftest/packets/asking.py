@@ -6,6 +6,7 @@ of which nothing is believed that has another form than it should.
 
 from __future__ import annotations
 
+import atexit
 import json
 import marshal
 from typing import TYPE_CHECKING, Any
@@ -202,6 +203,11 @@ class _Process:
 _process: _Process | None = None
 
 
+def begin(text: str, scope: Scope) -> None:
+    """Has Scapy imported in the process, which takes a while, since the expression *text* will be asked for."""
+    _running(everything=_needs_all((text,), scope))
+
+
 def close() -> None:
     """Ends the process, if there is one; what is asked next begins another."""
     global _process  # noqa: PLW0603 - there is one
@@ -216,6 +222,8 @@ def _running(*, everything: bool) -> _Process:
     if _process is not None and (not _process.child.can_answer or everything > _process.everything):
         close()
     if _process is None:
+        atexit.unregister(close)
+        atexit.register(close)
         _process = _Process(everything=everything)
     return _process
 

@@ -13,8 +13,7 @@ from bpftest.expectations import Context
 from bpftest.expectations.context import LOOPBACK
 from bpftest.kernel.door import Also, Network
 from bpftest.packets.snapshots import Snapshots
-from bpftest.packets.sources import Scope
-from bpftest.plan.ahead import expressions
+from bpftest.packets.sources import Scope, is_new
 from bpftest.plan.company import ON_LOADING, refuse_company, refuse_counters, refuse_unloaded
 from bpftest.plan.faults import Faults, UnknownError
 from bpftest.plan.live import refuse_deaf
@@ -22,6 +21,7 @@ from bpftest.plan.program import Object, Objects, Target, called, object_key, ob
 from bpftest.plan.request import built, rule_place
 from bpftest.plan.state import NO_STATE, State, initial_state, step_state
 from bpftest.plan.step import Asked, JobStep, run_step, unrun_step
+from bpftest.suite.expressions import expressions
 from bpftest.suite.parse import InvalidSuiteFile
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def plan(suite: Suite, objects: Objects, cache: Cache | None = None, update: str
     """
     snapshots = Snapshots(suite.path, update)
     scope = Scope(suite.variables, suite.packets, suite.headers, os.path.dirname(suite.path), cache, snapshots)
-    scope.coming = expressions(suite, scope)
+    scope.coming = (text for text in expressions(suite.cases) if is_new(text, scope))
     planning = _Planning(objects, scope)
     jobs = tuple(planning.job(case) for case in suite.cases)
     scope.coming = iter(())  # nothing is; and it holds the scope, a ring that would be freed late

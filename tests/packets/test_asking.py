@@ -189,6 +189,15 @@ def test_an_expression_that_does_harm_is_refused_and_the_next_one_is_built(
     assert asked("behind", scope) == (b"behind", "", ())
 
 
+def test_nothing_is_left_of_it_when_its_parent_ends() -> None:
+    code = "from bpftest.packets.asking import *; from bpftest.packets.sources import Scope; begin('', Scope()); "
+    code += "import bpftest.packets.asking as asking; print(asking._process.child._pid)"
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=environment(), capture_output=True, check=True)
+
+    assert not os.path.exists(f"/proc/{int(done.stdout)}")
+
+
 def test_scapy_itself_may_run_out_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(making, "made", lambda *_, **__: bytes(2 << 30))
 
