@@ -4,11 +4,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 SUITES ?= suites
+SECONDS ?= 60
 
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 SYSTEM := $(VENV)/.system
 EDITORS := $(VENV)/editors/.installed
+FUZZER := $(VENV)/.fuzzer
 
 # Loading BPF programs takes root. Under sudo no bytecode and no caches are written, so that nothing here becomes root's.
 ifneq ($(shell id -u),0)
@@ -17,7 +19,7 @@ endif
 AS_ROOT := $(SUDO) $(PY) -B -m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint docs format editors bench clean
+.PHONY: help setup run test check lint docs format editors bench fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,7 +30,7 @@ run: $(INSTALLED) $(SYSTEM) ## run every suite of suites/ on this machine's kern
 	@$(AS_ROOT) bpftest run $(SUITES)
 
 test: check ## check, then the tests that need a kernel, then every suite; JUnit XML in build/
-	$(AS_ROOT) pytest -m kernel -p no:cacheprovider --junit-xml=build/kernel.xml
+	$(AS_ROOT) pytest -m kernel -n auto --dist loadfile -p no:cacheprovider --junit-xml=build/kernel.xml
 	$(AS_ROOT) bpftest run suites --junit-xml build/suites.xml
 
 check: lint docs $(SYSTEM) $(if $(CI),$(EDITORS)) ## all that runs without root: lint, docs, and the tests that load no BPF program
@@ -49,8 +51,11 @@ format: $(INSTALLED) ## rewrite the code as ruff wants it
 
 editors: $(EDITORS) ## the language server of editors, which some tests ask; in CI it is always there
 
-bench: $(INSTALLED) $(SYSTEM) ## measure
+bench: $(INSTALLED) $(SYSTEM) ## measure beside other ways, into docs/benchmarks.md
 	$(AS_ROOT) benchmarks
+
+fuzz: $(FUZZER) $(SYSTEM) ## look for inputs that bpftest stumbles over (TARGETS=..., each for SECONDS=60); findings in build/fuzz
+	$(PY) -m fuzz $(TARGETS) --seconds $(SECONDS)
 
 clean: ## remove all that these targets made
 	rm -rf $(VENV) build dist .bpftest .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -64,6 +69,10 @@ $(INSTALLED): pyproject.toml tools/setup.sh
 
 $(SYSTEM): tools/setup.sh | $(INSTALLED)
 	@tools/setup.sh $(PYTHON) clang libbpf headers bpftool $(if $(CI),browser)
+	@touch $@
+
+$(FUZZER): | $(INSTALLED)
+	$(PY) -m pip install -qq --disable-pip-version-check --editable '.[fuzz]'
 	@touch $@
 
 $(EDITORS): tests/editors/package-lock.json | $(INSTALLED)

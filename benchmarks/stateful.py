@@ -31,8 +31,8 @@ def main(how: str, folder: str) -> None:
     class Fresh(local.RunningKernel):
         """Forgets that the maps could be reset."""
 
-        def open(self, loading: Loading) -> Session:
-            return super().open(loading._replace(plain=False))
+        def open(self, loading: Loading, timeout_s: float = 10.0) -> Session:
+            return super().open(loading._replace(plain=False), timeout_s)
 
     collection = collect(Namespace(paths=[folder], keyword=None, tag=None))
     made, invalid = plans(collection.chosen)

@@ -1,5 +1,6 @@
 """The way in: `bpftest`, and `python -m bpftest`."""
 
+import gc
 import sys
 
 INTERRUPTED = 130  # commands.exits.SIGNALS; nothing is imported yet
@@ -11,7 +12,9 @@ def main() -> int:
         from bpftest.cli import main as run
     except KeyboardInterrupt:
         return INTERRUPTED
-    return run()
+    code = run()
+    gc.freeze()  # the process ends: for the collector to look once more takes a tenth of a short run
+    return code
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 LIVE_FRAMES = Requires(features=("live_frames",))
 _NONE: Mapping[int, BpftestError] = MappingProxyType({})
+SLACK_S = 0.01  # that a case may have spent before it gets less than its timeout
 SESSIONS_MAX = 32  # programs that a suite keeps loaded; cases that differ in their constants are a load each
 
 
@@ -190,7 +191,10 @@ def _run_steps(job: Job, session: Session, deadline: float) -> tuple[Observation
     for step in job.steps:
         assert step.ask is not None
         asked = step.ask(observations)
-        reply = session.run(asked.request._replace(timeout_s=deadline - time.monotonic()))
+        request, left = asked.request, deadline - time.monotonic()
+        if left < request.timeout_s - SLACK_S:
+            request = request._replace(timeout_s=left)
+        reply = session.run(request)
         observations.append(Observation(session.report_of(step.program), reply, asked.packet))
         if reply.errno and not step.expects_refusal(reply.errno):
             break

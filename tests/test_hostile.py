@@ -36,6 +36,7 @@ SUITES = {
     "name-to-resolve": with_packet('Ether()/IP(dst="example.com")'),
     "python": with_packet("__import__('os').system('touch done')"),
     "python-inside": with_packet("Raw(load=().__class__.__base__.__subclasses__())"),
+    "name-not-in-ascii": with_packet("Äther()/IP()"),
     "power": with_packet('Raw("A"*10**9)'),
     "long-text": with_packet("Raw(b'A'*1000000000)"),
     "many-layers": with_packet("Ether()" + "/IP()" * 50_000),

@@ -121,6 +121,15 @@ def test_a_second_signal_does_not_wait(interrupts: Interrupts) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
 
+def test_after_one_that_was_raised_the_next_does_not_wait_either(interrupts: Interrupts) -> None:
+    with pytest.raises(KeyboardInterrupt, match="SIGINT"):
+        os.kill(os.getpid(), signal.SIGINT)
+    interrupts.hold()
+
+    with pytest.raises(KeyboardInterrupt, match="SIGINT"):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_nothing_is_raised_where_nothing_came(interrupts: Interrupts) -> None:
     interrupts.hold()
     interrupts.release()

@@ -61,7 +61,7 @@ TALK_TO_C = ("kernel", "sandbox")
 PUBLIC = {"__version__"}  # what bpftest/__init__.py holds itself
 
 # Each costs from twenty milliseconds to a second to import; a command that does not need it must not pay.
-LATE = {"jsonschema", "jsonschema_rs", "junit_xml", "pyroute2", "scapy"}
+LATE = {"cloudpickle", "dask", "distributed", "jsonschema", "jsonschema_rs", "junit_xml", "pyroute2", "scapy"}
 
 
 @dataclass(frozen=True)

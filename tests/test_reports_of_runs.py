@@ -218,11 +218,13 @@ def test_a_junit_file_of_another_tool_may_be_among_them(tmp_path: Path) -> None:
     [
         ("a.json", "{", 2, "a.json is no JSON: "),
         ("a.json", "[" * 100_000, 2, "a.json is no JSON: "),
+        ("a.json", '{"format": "\\ud800"}', 2, "a.json is no report of bpftest: it has half a character in a text"),
         ("a.json", '{"format": 1}', 2, "a.json is no report of bpftest: the document: "),
         ("a.json", '{"format": 2}', 2, "a.json is no report of bpftest: "),
         ("a.xml", "<a>", 2, "a.xml is no JUnit XML: "),
         ("a.xml", "<html/>", 2, "a.xml is no JUnit XML: it holds <html>"),
         ("a.xml", '<!DOCTYPE a [<!ENTITY b "c">]><testsuites>&b;</testsuites>', 2, "a DOCTYPE is not read"),
+        ("a.xml", f"{'<testsuite>' * 9999}{'</testsuite>' * 9999}", 2, "more than 100 deep inside each other"),
         ("a.txt", "", 2, "a.txt is no name of a report"),
         ("gone.json", None, 4, "cannot read gone.json: No such file or directory"),
         ("gone.xml", None, 4, "cannot read gone.xml: No such file or directory"),

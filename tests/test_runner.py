@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 from collections import Counter
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
+from bpftest import runner
 from bpftest.elf import ElfProgram
 from bpftest.errnos import ENOTSUPP
 from bpftest.errors import BpftestError, CaseTimeout, CompileError, HostError, ObjectError, Place
@@ -289,6 +291,21 @@ def test_a_run_that_takes_too_long_is_shown_where_the_suite_says_how_long_it_may
 
     hint = "give a longer 'timeout:' or a 'repeat:' of less than 1,000,000"
     assert problem == Problem("bpftest.CaseTimeout", "interrupted after 2 s", hint, excerpt=excerpt(case, "2s"))
+
+
+def test_a_step_has_the_time_that_those_before_it_have_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=lambda: clock[0], perf_counter=lambda: 0.0))
+
+    def answer(_request: Request) -> Reply:
+        clock[0] += 0.75
+        return Reply(retval=2)
+
+    kernel = FakeKernel(answer)
+    one = "{expect: {retval: 2}}"
+    verdict(kernel, f"timeout: 2s, {PACKET}, steps: [{one}, {one}, {one}]")
+
+    assert [request.timeout_s for request in kernel.requests] == [2.0, 1.25, 0.5]
 
 
 def test_a_case_that_another_signal_interrupts_begins_again() -> None:

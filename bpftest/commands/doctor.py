@@ -57,6 +57,8 @@ def _privileges() -> Iterator[Row]:
         yield MISSING, "privileges", f"{' and '.join(missing)}; run bpftest with sudo"
     else:
         yield OK, "privileges", "root, or the capabilities that a run needs"
+    for name in privileges.missing_for_some_cases():
+        yield OPTIONAL, name, privileges.OF_SOME_CASES[name].for_what
 
 
 def _libbpf() -> Iterator[Row]:

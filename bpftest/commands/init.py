@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from bpftest.commands.apart import apart
 from bpftest.commands.exits import PASSED
 from bpftest.drafts.cases import Case, case_of, ran
 from bpftest.drafts.frames import ROWS_MIN, frame_cases, table_of
@@ -64,7 +65,7 @@ def run(options: Namespace) -> int:
     if options.output:
         _refuse_target(options.output, replaces=options.force)
     subject = _subject(options.file, options.output or PRINTED)
-    content = _draft(subject, options)
+    content = apart(lambda: _draft(subject, options), subject.file)
     if not options.output:
         sys.stdout.buffer.write(content)
         return PASSED

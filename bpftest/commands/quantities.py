@@ -6,12 +6,13 @@ import os
 from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING
 
+from bpftest.suite.model import TIMEOUT_MAX_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 JOBS_MAX = 1024
 TIMES_MAX = 1_000_000
-TIMEOUT_MAX_S = 3600.0
 SEED_DIGITS = 19
 
 

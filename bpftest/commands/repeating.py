@@ -69,16 +69,16 @@ def failed_before(options: Namespace) -> Failed:
     try:
         failed = last_run.read()
     except last_run.UnreadableError as error:
-        _note(f"which cases failed last is not known: {error}")
+        note(f"which cases failed last is not known: {error}")
         failed = {}
     if options.lf and not failed:
-        _note("--lf: no case is known to have failed; all are run")
+        note("--lf: no case is known to have failed; all are run")
     return failed
 
 
 def without_lf(options: Namespace) -> Namespace:
     """*options* for a run of all cases, since --lf has found none; a note says so."""
-    _note("--lf: no case that failed is among the selected ones; all of these are run")
+    note("--lf: no case that failed is among the selected ones; all of these are run")
     return Namespace(**{**vars(options), "lf": False, "watch": False})
 
 
@@ -95,7 +95,7 @@ def recorded(events: Iterable[Event], options: Namespace, selection: Selection) 
         _base(options),
         whole=by_file and not (options.keyword or options.tag or options.shard),
         rerun=lambda: _rerun(options),
-        warn=_note,
+        warn=note,
     )
 
 
@@ -106,7 +106,7 @@ def _rerun(options: Namespace) -> str:
 
     if in_ci(os.environ):
         return ""
-    said = [("-k", options.keyword), ("-t", options.tag)]
+    said = [("-k", options.keyword), ("-t", options.tag), ("--dask", options.dask)]
     said += [("--var", one) for one in options.var]
     said += [("--vars-file", path) for path in options.vars_file]
     words = [word for pair in said if pair[1] for word in pair]
@@ -114,7 +114,8 @@ def _rerun(options: Namespace) -> str:
     return " ".join(("bpftest run --lf", *map(shell_word, [*words, *paths])))
 
 
-def _note(what: str) -> None:
+def note(what: str) -> None:
+    """Tells on stderr what is worth knowing of a run."""
     from bpftest.reporters.printable import inert, plain
 
     print(inert(f"note: {plain(what)}"), file=sys.stderr)

@@ -77,7 +77,10 @@ def _events(path: str) -> Iterator[Event]:
     from bpftest.suite.schema import schema_text
 
     document = _document(path)
-    error = next(validator_for(schema_text("report.schema.json")).iter_errors(document), None)
+    try:
+        error = next(validator_for(schema_text("report.schema.json")).iter_errors(document), None)
+    except UnicodeEncodeError:
+        raise UsageError(f"{path} is no report of bpftest: it has half a character in a text") from None
     if error:
         where = "/".join(map(str, error.instance_path)) or "the document"
         raise UsageError(f"{path} is no report of bpftest: {where}: {error.message.splitlines()[0][:200]}")

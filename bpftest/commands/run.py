@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable
 
-    from bpftest.collect import Planner, Selection
+    from bpftest.collect import Selection
     from bpftest.commands.telling import Ready
+    from bpftest.executors.cluster import Cluster
     from bpftest.executors.worker import Overview, Planned
     from bpftest.executors.workers import Workers
     from bpftest.last_run import Failed
@@ -51,6 +52,11 @@ def arguments(parser: ArgumentParser) -> None:
         help="how many suites run at a time, each in a process of its own (default: auto, as many as there are CPUs)",
     )
     parser.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="run the suites on the workers of the Dask cluster whose scheduler is there, such as tcp://10.0.0.1:8786",
+    )
+    parser.add_argument(
         "--timeout",
         type=quantities.timeout,
         default=TIMEOUT_S,
@@ -82,16 +88,13 @@ def run(options: Namespace) -> int:
         from bpftest.commands import reproducing
 
         return reproducing.run(options)
-    from bpftest.collect import Planner, selected
+    from bpftest.collect import selected
     from bpftest.executors.interrupts import Interrupts
-    from bpftest.executors.workers import Workers
 
     keeping.refuse_in_ci(options)
     meant = selected(options)
     failed = repeating.failed_before(options)
-    planning = _planning(meant, Planner(options.update_snapshots), options, failed)
-    paths = [path for path, _ in meant.files]
-    with Interrupts() as interrupts, Workers(planning, paths, options.jobs) as workers:
+    with Interrupts() as interrupts, _workers(meant, options, failed) as workers:
         bad = (*BAD, Outcome.SKIPPED) if options.fail_on_skip else BAD
         reporters = reporting.reporters(options, bad)
         try:
@@ -109,7 +112,8 @@ def run(options: Namespace) -> int:
         if not ready:
             kind = "note" if options.allow_empty else "error"
             show_empty(options, len(suites), sum(one.cases for one in suites), kind)
-        _prepare(workers, ready, reporters)
+        if ready or options.dask is None:
+            _prepare(workers, ready, reporters)
         if not ready:
             report(nothing_ran(), reporters)
             return PASSED if options.allow_empty else EMPTY
@@ -121,10 +125,31 @@ def run(options: Namespace) -> int:
         return code
 
 
-def _planning(
-    meant: Selection, planner: Planner, options: Namespace, failed: Failed
-) -> Callable[[int], Planned | InvalidSuite]:
+def _workers(meant: Selection, options: Namespace, failed: Failed) -> Workers | Cluster:
+    """Where the suites run: in processes here, or on a Dask cluster."""
+    from bpftest.executors.workers import Workers
+
+    planning = _planning(meant, options, failed)
+    paths = [path for path, _ in meant.files]
+    if options.dask is None:
+        return Workers(planning, paths, options.jobs)
+    from argparse import Namespace
+
+    from bpftest.executors.cluster import Cluster
+
+    sent = Namespace(**{**vars(options), "paths": []})  # which can be very many, and have been taken into account
+
+    def alone(number: int) -> Callable[[int], Planned | InvalidSuite]:
+        return _planning(meant._replace(files=meant.files[number : number + 1]), sent, failed)
+
+    return Cluster(options.dask, planning, alone, paths, options.jobs, repeating.note)
+
+
+def _planning(meant: Selection, options: Namespace, failed: Failed) -> Callable[[int], Planned | InvalidSuite]:
     """What a worker calls to read and plan the suite with a number."""
+    from bpftest.collect import Planner
+
+    planner = Planner(options.update_snapshots)
 
     def plan(number: int) -> Planned | InvalidSuite:
         from bpftest.collect import chosen
@@ -143,7 +168,7 @@ def _planning(
     return plan
 
 
-def _planned(workers: Workers, meant: Selection) -> tuple[list[Overview], tuple[InvalidSuite, ...]]:
+def _planned(workers: Workers | Cluster, meant: Selection) -> tuple[list[Overview], tuple[InvalidSuite, ...]]:
     """What there is to run, and the suites because of which nothing is. Raises UsageError."""
     from bpftest.collect import refuse_unused
 
@@ -155,7 +180,7 @@ def _planned(workers: Workers, meant: Selection) -> tuple[list[Overview], tuple[
     return suites, invalid
 
 
-def _prepare(workers: Workers, ready: Ready, reporters: list[Reporter]) -> None:
+def _prepare(workers: Workers | Cluster, ready: Ready, reporters: list[Reporter]) -> None:
     """Makes the workers ready to run suites. Raises HostError where they cannot, once all reports have it."""
     try:
         if ready:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bpftest.events import Event, InvalidSuite
+    from bpftest.executors.cluster import Cluster
     from bpftest.executors.interrupts import Interrupts
     from bpftest.executors.worker import Overview
     from bpftest.executors.workers import Workers
@@ -48,7 +49,11 @@ def report(events: Iterable[Event], reporters: list[Reporter], bad: tuple[Outcom
 
 
 def whole_run(
-    workers: Workers, ready: Ready, interrupts: Interrupts, seed: int | None = None, max_fail: int | None = None
+    workers: Workers | Cluster,
+    ready: Ready,
+    interrupts: Interrupts,
+    seed: int | None = None,
+    max_fail: int | None = None,
 ) -> Iterator[Event]:
     """The events of a run. It ends with RunFinished, after an interrupt too.
 
@@ -84,7 +89,7 @@ def refused(invalid: tuple[InvalidSuite, ...]) -> Iterator[Event]:
     yield RunFinished(0.0)
 
 
-def without_host(workers: Workers, ready: Ready, error: HostError) -> Iterator[Event]:
+def without_host(workers: Workers | Cluster, ready: Ready, error: HostError) -> Iterator[Event]:
     """The events of a run that this machine does not allow: every case is an error, with the reason."""
     yield _started(ready)
     yield from workers.run(ready, error)

@@ -15,12 +15,13 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM)
 class Interrupts:
     """As long as the block lasts, both signals raise KeyboardInterrupt with their name, such as "SIGTERM".
 
-    Between `hold` and `release` the first one waits; the second does not, since whoever sends it does not either.
+    Between `hold` and `release` the first one waits; any that follows does not, since whoever sends it does not either.
     """
 
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
         self._held = False
+        self._heard = False  # one at least
         self._waiting = ""
 
     def __enter__(self) -> Interrupts:  # noqa: PYI034 - Self is typing's from Python 3.11 on
@@ -47,6 +48,7 @@ class Interrupts:
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
         name = signal.Signals(number).name
-        if self._waiting or not self._held:
+        is_first, self._heard = not self._heard, True
+        if not (is_first and self._held):
             raise KeyboardInterrupt(name)
         self._waiting = name

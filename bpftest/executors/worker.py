@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from bpftest.events import Event
     from bpftest.executors.local import RunningKernel
+    from bpftest.executors.placing import Needs
     from bpftest.plan import Job, Plan
 
 HELD_MAX = 8_000  # cases whose plans are kept until they run; beyond that they are planned again, for memory
@@ -36,6 +37,7 @@ class Planned(NamedTuple):
     plan: Plan  # its jobs in the order in which they run
     names: tuple[str, ...]  # of the jobs that run, in the order of the file
     retries: int = 0  # how often one is run again that fails or errors
+    needs: Needs | None = None  # of the cases that run; only where somebody chooses a machine by it
 
 
 class Overview(NamedTuple):
@@ -47,6 +49,7 @@ class Overview(NamedTuple):
     used: frozenset[str]  # names of variables, as suite.model.Suite has them
     measures: bool  # how long something takes, which other suites would disturb
     part: tuple[int, int] | None = None  # from where to where Planned.names run; None: all of them
+    needs: Needs | None = None  # as Planned has it
 
 
 class Keepsake(NamedTuple):
@@ -220,7 +223,7 @@ class _Worker:
 def _overview(made: Planned) -> Overview:
     suite = made.plan.suite
     measures = any(case.expects("duration", "rate") or case.steps[-1].benchmark is not None for case in suite.cases)
-    return Overview(suite.path, len(suite.cases), len(made.names), suite.used, measures)
+    return Overview(suite.path, len(suite.cases), len(made.names), suite.used, measures, needs=made.needs)
 
 
 def _keepsake(made: Planned) -> Keepsake:

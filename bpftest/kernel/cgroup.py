@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import socket
 import struct
 from typing import TYPE_CHECKING
 
 from bpftest.errors import HostError, RunError
-from bpftest.kernel import libbpf, syscalls
+from bpftest.kernel import libbpf, privileges, syscalls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,12 @@ class Cgroup:
                 self._block.enter_context(self._made())
             except OSError as error:
                 what = f"a cgroup_skb program needs a cgroup of its own, and none can be made here: {error.strerror}"
-                raise HostError(what, "run bpftest as root, where the cgroup file system is writable") from None
+                other: Exception = HostError(what, "run bpftest as root, where the cgroup file system is writable")
+                if error.errno in {errno.EACCES, errno.EPERM}:
+                    other = privileges.explained(
+                        "to make the cgroup of a cgroup_skb program", "CAP_DAC_OVERRIDE", other
+                    )
+                raise other from None
             for family in (socket.AF_INET, socket.AF_INET6):
                 with contextlib.suppress(OSError):  # this kernel has no IPv6
                     self._raw[family] = self._opened.enter_context(raw_socket(family))
@@ -108,8 +114,11 @@ class Cgroup:
 
 
 def raw_socket(family: int) -> socket.socket:
-    """A socket that sends IP packets as they are, headers and all: raw(7), ipv6(7). Raises OSError."""
-    return socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    """A socket that sends IP packets as they are, headers and all: raw(7), ipv6(7). Raises HostError, OSError."""
+    try:
+        return socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    except PermissionError:
+        raise privileges.needed("a raw socket, which sends the packet,", "CAP_NET_RAW") from None
 
 
 def _allowing(attach_type: int) -> int:

@@ -2,21 +2,27 @@
 
 A cached object stands beside a manifest: the headers that went into it, each with its hash. It is used when each of
 them still has that hash, so nothing is compiled, and clang not even started, while nothing has changed.
+
+What a source includes, clang may show in a message, or put into the object. So it runs with little rights: never as
+root where the owner of the source, or nobody, can read that.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import signal
 import time
+from typing import NamedTuple
 
 from bpftest.errors import CompileError, HostError
-from bpftest.kernel.files import cache_folder, give_to_user, make_folder, write_file
+from bpftest.kernel.files import cache_folder, make_folder, write_file
 from bpftest.reading import read_regular
+from bpftest.sandbox.confinement import NOBODY, OTHER, Limits, User
 
 CLANG_VERSIONS = range(30, 10, -1)  # the names that distributions give: clang-19
 COMPILE_SECONDS = 60
+LIMITS = Limits(memory=8 << 30, cpu_seconds=2 * COMPILE_SECONDS, files=1024, written=256 << 20, processes=None)
 SOURCE_SIZE = 64 * 1024 * 1024  # bytes; a file with more is no C source, and no header
 BTF = "/sys/kernel/btf/vmlinux"
 NOTES = "/sys/kernel/notes"  # holds the kernel's build id
@@ -38,12 +44,14 @@ def compiled(file: str, cflags: tuple[str, ...] = ()) -> str:
     """
     clang = clang_path()
     arguments = [*_arguments(), *cflags]
+    headers = _own_headers()
     own_header = os.path.exists(os.path.join(os.path.dirname(file), "vmlinux.h"))
-    key = _digest(json.dumps([_identity(clang), os.path.abspath(file), own_header, arguments]).encode(), _read(file))
+    known = [_identity(clang), os.path.abspath(file), own_header, headers, arguments]
+    key = _digest(json.dumps(known).encode(), _source(file))
     name = os.path.join(cache_folder("objects"), key)
     if not _current(name):
         try:
-            _compile(clang, file, arguments, name)
+            _compile(clang, file, arguments, headers, name)
         except OSError as error:
             raise HostError(
                 f"what {file} compiles to cannot be written to {os.path.dirname(name)}: {error.strerror}",
@@ -85,66 +93,85 @@ def _arguments() -> list[str]:
     if architecture:
         target, macro, folder = architecture
         arguments += [f"-D__TARGET_ARCH_{target}", f"-D{macro}", "-idirafter", f"/usr/include/{folder}"]
-    # Last of all: a vmlinux.h that the source or the suite's flags bring is the one that is meant.
-    return [*arguments, "-idirafter", os.path.dirname(_vmlinux_header())]
+    return arguments
 
 
-def _compile(clang: str, file: str, arguments: list[str], name: str) -> None:
-    """Writes name.o, and name.json last: what is there is whole. Raises OSError."""
-    temporary = f"{name}.{os.getpid()}"
-    command = [clang, *arguments, "-MD", "-MF", f"{temporary}.d", "-c", file, "-o", f"{temporary}.o"]
-    try:
+def _compile(clang: str, file: str, arguments: list[str], own: str, name: str) -> None:
+    """Writes name.o, and name.json last: what is there is whole. *own*: _own_headers(). Raises OSError."""
+    started = time.time_ns()
+    made = _made(clang, file, arguments, own)
+    if made.code and "'vmlinux.h' file not found" in made.said and not os.path.exists(os.path.join(own, "vmlinux.h")):
+        _make_vmlinux_header(own)
         started = time.time_ns()
-        failed, output = _run_clang(command, file)
-        if failed and "'vmlinux.h' file not found" in output:
-            _make_vmlinux_header(_vmlinux_header())
-            started = time.time_ns()
-            failed, output = _run_clang(command, file)
-        if failed:
-            raise CompileError(f"{file}: clang refuses it: {_first_error(output)}", text=output)
-        with open(f"{temporary}.d", encoding="utf-8", errors="surrogateescape") as rule:
-            headers = _prerequisites(rule.read())
-        give_to_user(f"{temporary}.o")
-        os.replace(f"{temporary}.o", f"{name}.o")
-        # What was saved while clang ran may not be what clang has read: then the next run compiles again.
-        if all(os.stat(header).st_mtime_ns < started for header in headers):
-            manifest = json.dumps({header: _file_digest(header) for header in headers})
-            write_file(f"{name}.json", manifest.encode())
-    finally:
-        for ending in (".d", ".o"):
-            if os.path.exists(temporary + ending):
-                os.unlink(temporary + ending)
+        made = _made(clang, file, arguments, own)
+    if made.code:
+        raise CompileError(f"{file}: clang refuses it: {_first_error(made.said)}", _advice(made.said), text=made.said)
+    write_file(f"{name}.o", made.object)
+    # What was saved while clang ran may not be what clang has read: then the next run compiles again.
+    if all(os.stat(header).st_mtime_ns < started for header in made.headers):
+        manifest = json.dumps({header: _file_digest(header) for header in made.headers})
+        write_file(f"{name}.json", manifest.encode())
 
 
-def _run_clang(command: list[str], file: str) -> tuple[bool, str]:
-    """Whether it failed, and what it said."""
+class _Made(NamedTuple):
+    """What came of clang."""
+
+    code: int
+    said: str
+    object: bytes
+    headers: list[str]  # and the source
+
+
+def _made(clang: str, file: str, arguments: list[str], own: str) -> _Made:
+    """What clang makes of *file*. It writes to descriptors alone, and finds the headers in *own* behind one.
+
+    The folders above *own* may be somebody's home, which others cannot enter.
+    """
+    from bpftest.sandbox import program
+
+    command = [clang, *arguments]
+    rule = os.memfd_create("rule")
+    kept = [rule]
+    own_there = f"/proc/self/fd/{rule}"  # not a folder: as good as none
     try:
-        code, _, said = _ran(command)
+        if os.path.isdir(own):
+            kept.append(os.open(own, os.O_RDONLY | os.O_DIRECTORY))
+            own_there = f"/proc/self/fd/{kept[1]}"
+            # Last of all: a vmlinux.h that the source or the suite's flags bring is the one that is meant.
+            command += ["-idirafter", own_there, f"-ffile-prefix-map={own_there}={own}"]
+        command += ["-MD", "-MF", f"/proc/self/fd/{rule}", "-c", _as_argument(file), "-o", "-"]
+        users, files = _users(file), ((file, os.R_OK), (clang, os.X_OK))
+        done = program.run(command, COMPILE_SECONDS, LIMITS, users, files, kept)
+        headers = _prerequisites(os.fsdecode(program.content(rule)).replace(f"{own_there}/", f"{own}/"))
+        return _Made(done.code, done.said.replace(f"{own_there}/", f"{own}/"), done.out, headers)
     except TimeoutError:
         hint = "a macro, an #include or $CLANG may have no end"
         raise CompileError(f"{file}: clang has not finished after {COMPILE_SECONDS} s", hint) from None
     except OSError as error:
-        raise HostError(f"{command[0]} cannot be started: {error.strerror}", "set $CLANG to another one") from None
-    return code != 0, said
+        raise HostError(f"{clang} cannot be started: {error.strerror}", "set $CLANG to another one") from None
+    finally:
+        for descriptor in kept:
+            os.close(descriptor)
 
 
-def _ran(command: list[str]) -> tuple[int, bytes, str]:
-    """(exit code, stdout, stderr) of a tool. Raises OSError; TimeoutError after COMPILE_SECONDS.
+def _as_argument(file: str) -> str:
+    """*file* as clang takes it for a file and nothing else."""
+    return os.path.join(os.curdir, file) if file.startswith(("-", "@")) else file
 
-    What it has started itself ends with it: $CLANG may be a script.
-    """
-    import subprocess
 
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True) as tool:
-        try:
-            out, said = tool.communicate(timeout=COMPILE_SECONDS)
-        except BaseException as error:
-            os.killpg(tool.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise TimeoutError from None
-            raise
-    return tool.returncode, out, said.decode("utf-8", "replace").strip()
+def _users(file: str) -> tuple[User, ...]:
+    """Who can compile *file* instead of root, the best first."""
+    status = os.stat(file)
+    if os.geteuid() != 0:
+        return ()
+    return (User(status.st_uid, status.st_gid or NOBODY), OTHER) if status.st_uid else (OTHER,)
+
+
+def _advice(said: str) -> str:
+    """What to do where clang could not read something as whom it ran."""
+    if os.geteuid() == 0 and ("file not found" in said or os.strerror(errno.EACCES) in said):
+        return "is it there, and may others read it? clang runs as the owner of the source or as nobody, not as root"
+    return ""
 
 
 def _current(name: str) -> bool:
@@ -164,17 +191,17 @@ def _prerequisites(rule: str) -> list[str]:
     return [name.replace("\0", " ") for name in plain.split()]
 
 
-def _vmlinux_header() -> str:
-    """Where vmlinux.h of the running kernel is kept, whether or not it has been made."""
+def _own_headers() -> str:
+    """The folder in which vmlinux.h of the running kernel is kept, whether or not it has been made."""
     try:
         with open(NOTES, "rb") as file:
             kernel = file.read()
     except OSError:
         kernel = "".join(os.uname()).encode()
-    return os.path.join(cache_folder("vmlinux"), _digest(kernel), "vmlinux.h")
+    return os.path.join(cache_folder("vmlinux"), _digest(kernel))
 
 
-def _make_vmlinux_header(header: str) -> None:
+def _make_vmlinux_header(folder: str) -> None:
     bpftool = bpftool_path()
     if not os.path.exists(BTF):
         raise HostError(
@@ -186,14 +213,18 @@ def _make_vmlinux_header(header: str) -> None:
             "vmlinux.h is made by bpftool, and there is none",
             "install it with the distribution's package manager: apt-get install bpftool",
         )
+    from bpftest.sandbox import program
+
     try:
-        code, content, said = _ran([bpftool, "btf", "dump", "file", BTF, "format", "c"])
+        done = program.run([bpftool, "btf", "dump", "file", BTF, "format", "c"], COMPILE_SECONDS, LIMITS)
     except TimeoutError:
         raise HostError(f"bpftool makes no vmlinux.h: it has not finished after {COMPILE_SECONDS} s") from None
-    if code != 0:
-        raise HostError(f"bpftool makes no vmlinux.h: {said}")
-    make_folder(os.path.dirname(header))
-    write_file(header, content)
+    if done.code != 0:
+        raise HostError(f"bpftool makes no vmlinux.h: {done.said}")
+    make_folder(folder)
+    write_file(os.path.join(folder, "vmlinux.h"), done.out)
+    os.chmod(folder, 0o755)  # noqa: S103 - clang runs as somebody else; what the kernel tells of its types is no secret
+    os.chmod(os.path.join(folder, "vmlinux.h"), 0o644)
 
 
 def _first_error(output: str) -> str:
@@ -209,6 +240,14 @@ def _identity(program: str) -> list[object]:
     path = os.path.realpath(program)
     status = os.stat(path)
     return [path, status.st_size, status.st_mtime_ns]
+
+
+def _source(file: str) -> bytes:
+    """The text of the source *file*. By its name it has to be one: clang shows lines of what it does not understand."""
+    text = _read(file)
+    if not os.path.realpath(file).endswith(".c"):
+        raise CompileError(f"{file}: the name of a C source ends in .c", "what is compiled already is an 'object:'")
+    return text
 
 
 def _read(file: str) -> bytes:

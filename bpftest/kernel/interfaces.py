@@ -13,6 +13,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from bpftest.errors import HostError, RunError
+from bpftest.kernel import privileges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,10 +42,11 @@ def tap(wanted: Interface) -> int:
     try:
         descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     except OSError as error:
-        hint = "modprobe tun; in a container: --device /dev/net/tun"
-        raise HostError(
-            f"an interface is a tap, and there are none here: /dev/net/tun: {error.strerror}", hint
-        ) from None
+        what = f"an interface is a tap, and there are none here: /dev/net/tun: {error.strerror}"
+        other = HostError(what, "modprobe tun; in a container: --device /dev/net/tun")
+        if error.errno != errno.EACCES:
+            raise other from None
+        raise privileges.explained("to open /dev/net/tun, for a tap,", "CAP_DAC_OVERRIDE", other) from None
     try:
         fcntl.ioctl(descriptor, TUNSETIFINDEX, struct.pack("I", wanted.ifindex))
         fcntl.ioctl(descriptor, TUNSETIFF, _request(wanted.name, "H", IFF_TAP | IFF_NO_PI))

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from bpftest.errors import RunError
-from bpftest.kernel import interfaces, namespace
+from bpftest.kernel import interfaces, namespace, privileges
 
 if TYPE_CHECKING:
     from typing import Any
@@ -201,8 +201,14 @@ def _peer(one: Interface, outside: int) -> dict[str, object]:
 
 
 def _packet_socket(name: str, ethertype: int = ETH_P_ALL) -> socket.socket:
-    """A packet socket that gets what arrives at an interface of the namespace that this process is in."""
-    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+    """A packet socket that gets what arrives at an interface of the namespace that this process is in.
+
+    Raises HostError.
+    """
+    try:
+        made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+    except PermissionError:
+        raise privileges.needed(f"a packet socket, which looks at '{name}',", "CAP_NET_RAW") from None
     try:
         made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER // 2)  # the kernel doubles it
         made.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)

@@ -7,11 +7,13 @@ which runs the programs; other processes' programs print too.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import re
 from typing import TYPE_CHECKING
 
 from bpftest.errors import HostError, RunError
-from bpftest.kernel import tracefs
+from bpftest.kernel import privileges, tracefs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,6 +80,11 @@ def _instance() -> tracefs.Instance:
     try:
         return tracefs.instance((EVENT,))
     except HostError as error:
+        denied = error.what.endswith(os.strerror(errno.EACCES))
+        if denied and "CAP_DAC_OVERRIDE" in privileges.missing_for_some_cases():
+            raise privileges.needed(
+                "what programs print is captured by root's tracefs, which", "CAP_DAC_OVERRIDE"
+            ) from None
         raise HostError(
             f"what programs print cannot be captured: {error.what}",
             f"it takes an instance of tracefs with {EVENT} (CONFIG_BPF_EVENTS, Linux 5.9)",

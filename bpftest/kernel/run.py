@@ -38,6 +38,8 @@ class Exchange:
         self._ctx_in = ctypes.create_string_buffer(CTX_SIZE)
         self._ctx_out = ctypes.create_string_buffer(CTX_SIZE)
         self._state = ctypes.create_string_buffer(8)
+        self._data_out_at = ctypes.addressof(self._data_out)
+        self._ctx_out_at = ctypes.addressof(self._ctx_out)
         self._opts = libbpf.TestRunOpts(sz=ctypes.sizeof(libbpf.TestRunOpts))
         self._by_reference = ctypes.byref(self._opts)
         self._expired = False
@@ -67,11 +69,13 @@ class Exchange:
         """
         self._fill(request)
         self._expired = False
+        # The kernel looks for signals between repetitions only: bpf_test_timer_continue, net/bpf/test_run.c.
+        call = self._call if request.repeat == 1 and request.live is None else self._timed
         if request.cpu is None:
-            failed = self._timed(program_fd, request.timeout_s)
+            failed = call(program_fd, request.timeout_s)
         else:
             with pinned(request.cpu):
-                failed = self._timed(program_fd, request.timeout_s)
+                failed = call(program_fd, request.timeout_s)
         return self._reply(failed, request)
 
     def _fill(self, request: Request) -> None:
@@ -83,13 +87,13 @@ class Exchange:
             opts.data_in, opts.data_size_in = ctypes.addressof(self._data_in), len(request.data_in)
             # Frames that go on their way do not come back (bpf_prog_test_run_xdp refuses room for them).
             room = 0 if request.live else DATA_SIZE
-            opts.data_out, opts.data_size_out = ctypes.addressof(self._data_out) if room else None, room
+            opts.data_out, opts.data_size_out = self._data_out_at if room else None, room
         if request.ctx_in is None:
             opts.ctx_in, opts.ctx_size_in = None, 0
         else:
             self._ctx_in = _filled(self._ctx_in, request.ctx_in)
             opts.ctx_in, opts.ctx_size_in = ctypes.addressof(self._ctx_in), len(request.ctx_in)
-        opts.ctx_out = ctypes.addressof(self._ctx_out) if request.ctx_size_out else None
+        opts.ctx_out = self._ctx_out_at if request.ctx_size_out else None
         opts.ctx_size_out = request.ctx_size_out
         opts.retval = opts.duration = 0
         opts.repeat, opts.flags, opts.cpu = request.repeat, request.flags, request.run_on_cpu
@@ -101,9 +105,12 @@ class Exchange:
     def _timed(self, program_fd: int, timeout_s: float) -> int:
         signal.setitimer(signal.ITIMER_REAL, min(max(timeout_s, ALARM_MIN), ALARM_MAX), ALARM_AGAIN)
         try:
-            return 0 if self._test_run(program_fd, self._by_reference) == 0 else ctypes.get_errno()
+            return self._call(program_fd, timeout_s)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _call(self, program_fd: int, _timeout_s: float) -> int:
+        return 0 if self._test_run(program_fd, self._by_reference) == 0 else ctypes.get_errno()
 
     def _reply(self, failed: int, request: Request) -> Reply:
         if failed:  # on an error nothing is written back
@@ -114,7 +121,7 @@ class Exchange:
             0,
             retval - 0x1_0000_0000 if retval & 0x8000_0000 else retval,
             opts.duration,
-            ctypes.string_at(self._data_out, opts.data_size_out) if opts.data_out else b"",
+            ctypes.string_at(self._data_out_at, opts.data_size_out) if opts.data_out else b"",
             self._ctx(request),
         )
 
@@ -124,7 +131,7 @@ class Exchange:
             return ctypes.string_at(self._state, len(request.state))
         if request.writes_ctx:
             return ctypes.string_at(self._ctx_in, self._opts.ctx_size_in)
-        return ctypes.string_at(self._ctx_out, self._opts.ctx_size_out) if self._opts.ctx_out else b""
+        return ctypes.string_at(self._ctx_out_at, self._opts.ctx_size_out) if self._opts.ctx_out else b""
 
 
 def _filled(buffer: Buffer, content: bytes) -> Buffer:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from typing import TYPE_CHECKING
 
 from bpftest.errors import RunError
+from bpftest.kernel import privileges
 from bpftest.kernel.interfaces import bring_up
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ class Sockets:
     """Open sockets, by name."""
 
     def __init__(self, wanted: tuple[Socket, ...]) -> None:
-        """Opens them. Raises RunError, and leaves none open then."""
+        """Opens them. Raises RunError, HostError, and leaves none open then."""
         self._open: dict[str, socket.socket | XdpSocket] = {}
         try:
             bring_up("lo")
@@ -78,6 +80,9 @@ def _opened(wanted: Socket) -> socket.socket:
             made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER // 2)  # the kernel doubles it
     except OSError as error:
         made.close()
-        where = f"{wanted.address} port {wanted.port}"
-        raise RunError(f"socket '{wanted.name}': {wanted.kind} at {where}: {error.strerror}") from None
+        where = f"socket '{wanted.name}': {wanted.kind} at {wanted.address} port {wanted.port}"
+        other = RunError(f"{where}: {error.strerror}")
+        if error.errno != errno.EACCES:
+            raise other from None
+        raise privileges.explained(f"{where}: a port below 1024", "CAP_NET_BIND_SERVICE", other) from None
     return made

@@ -6,6 +6,7 @@ Layouts and numbers: include/uapi/linux/if_xdp.h. The kernel copies the frames (
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 import socket
@@ -14,7 +15,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from bpftest.errors import RunError
-from bpftest.kernel import syscalls
+from bpftest.kernel import privileges, syscalls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,7 @@ class XdpSocket:
     """A socket that is bound to a queue of an interface, and receives."""
 
     def __init__(self, wanted: Socket) -> None:
-        """Raises RunError."""
+        """Raises RunError, HostError."""
         self._opened = ExitStack()
         with self._opened:
             try:
@@ -51,7 +52,13 @@ class XdpSocket:
             except OSError as error:
                 where = f"queue {wanted.queue} of '{wanted.interface}'"
                 why = os.strerror(error.errno) if error.errno else "there is no such interface"  # if_nametoindex
-                raise RunError(f"socket '{wanted.name}': xdp at {where}: {why}") from None
+                other = RunError(f"socket '{wanted.name}': xdp at {where}: {why}")
+                if error.errno == errno.ENOBUFS:  # xdp_umem_account_pages, net/xdp/xdp_umem.c
+                    what = f"socket '{wanted.name}': memory that is locked, beyond `ulimit -l`,"
+                    raise privileges.explained(what, "CAP_IPC_LOCK", other) from None
+                if error.errno == errno.EPERM:
+                    raise privileges.explained(f"socket '{wanted.name}': xdp", "CAP_NET_RAW", other) from None
+                raise other from None
             self._opened = self._opened.pop_all()
 
     def _open(self, wanted: Socket) -> None:

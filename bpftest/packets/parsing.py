@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import unicodedata  # noqa: F401 - Python's parser wants it for names that are not ASCII, where nothing can be imported
 import warnings
 
 from bpftest.errors import SuiteError

@@ -35,7 +35,7 @@ COLUMN = 17  # where comments begin: behind six bytes, as many as a MAC address 
 UPDATE_NEW, UPDATE_ALL = "new", "all"
 UPDATES = (UPDATE_NEW, UPDATE_ALL)
 
-_HEX = re.compile(r"(?:[0-9A-Fa-f]{2}\s*)*")
+_HEX = re.compile(r"\s*(?:[0-9A-Fa-f]{2}\s*)*", re.ASCII)  # as bytes.fromhex has it
 
 
 class Kept(NamedTuple):
@@ -128,14 +128,15 @@ def _parsed(path: str, text: str) -> dict[str, Kept]:
     found: dict[str, list[str]] = {}
     lines: list[str] = []  # above the first name
     for number, line in enumerate(text.split("\n"), 1):
-        said = line.partition("#")[0].strip()
+        written = line.partition("#")[0]
+        said = written.strip()
         if said.startswith("[") and said.endswith("]"):
             name = said[1:-1]
             if name in found:
                 raise SuiteError(f"a second snapshot '{shown_text(name)}'", place=Place(path, number, 1))
             lines = found[name] = []
             continue
-        if not _HEX.fullmatch(said) or (said and not found):
+        if not _HEX.fullmatch(written) or (said and not found):
             hint = "a name in brackets, or bytes in hex; write it anew with --update-snapshots=all"
             raise SuiteError("this is no line of a file of snapshots", hint, Place(path, number, 1, max(len(line), 1)))
         lines.append(line.rstrip())
@@ -151,7 +152,7 @@ def _one(lines: list[str]) -> Kept:
 
 def data_of(lines: Sequence[str]) -> bytes | None:
     """The bytes that *lines* below a name say; None where they say something else."""
-    if any("\n" in line or not _HEX.fullmatch(line.partition("#")[0].strip()) for line in lines):
+    if any("\n" in line or not _HEX.fullmatch(line.partition("#")[0]) for line in lines):
         return None
     return _one(list(lines)).data
 

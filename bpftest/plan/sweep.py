@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bpftest.suite.model import Case, Ranges, Step
 
 BUILT_MAX = 1024  # runs whose packets are all built: a template would spare less than half a second
+PLANNED_MAX = 16_384  # values of fields in one sweep: each takes about a millisecond to build
 # What is not one answer of the kernel to one packet, and why.
 UNSWEPT = {
     "errno": "a run that the kernel refuses tells nothing of the program",
@@ -134,13 +135,32 @@ def _of_packet(want: Written, step: JobStep, given: Packet, context: Context) ->
     if "truncate" in want:
         axis, left_out = _truncation(want["truncate"], change)
         axes.append(axis)
-    for where in want["fields"].parts() if "fields" in want else ():
+    fields = want["fields"].parts() if "fields" in want else []
+    _refuse_many(fields)
+    for where in fields:
         axes += _field(where, change)
     found = Sweep(tuple(axes), tolerant=True, left_out=left_out)
     if found.runs > RUNS_MAX:
         what = f"the sweep would make {found.runs:,} runs, and a case makes {RUNS_MAX:,} at most"
         raise SuiteError(what, "make several cases of it", want.place())
     return found
+
+
+def _refuse_many(fields: list[Written]) -> None:
+    """Raises SuiteError for more values than planning can build in reasonable time, before any is built."""
+    count = 0
+    for want in fields:
+        for where in want.parts() if isinstance(want.value, list) else [want]:
+            try:
+                numbers = range_of(where.value)
+            except SuiteError:
+                continue  # told when its turn comes
+            count += min(len(numbers), BUILT_MAX) if numbers is not None else 1
+            if count > PLANNED_MAX:
+                what = f"more than {PLANNED_MAX:,} values are set one by one in this sweep"
+                raise SuiteError(
+                    what, f"make several cases of it; a range counts as {BUILT_MAX:,} at most", where.place()
+                )
 
 
 def _truncation(want: Written, change: _Change) -> tuple[Axis, tuple[str, ...]]:

@@ -151,7 +151,7 @@ def _marked(text: str, place: Place) -> tuple[str, str]:
     first = at - SOURCE_WIDTH // 2 if at > SOURCE_WIDTH * 3 // 4 else 0
     last = first + SOURCE_WIDTH
     left, right = "..." if first else "", "..." if len(text) > last else ""
-    before = left + visible(text.ljust(at)[first:at])
+    before = left + visible(text[first:at].ljust(at - first))
     marked = visible(text[at : min(at + place.width, last)])
     source = before + visible(text[at:last]) + right
     return source, " " * columns(before) + "^" * max(1, columns(marked))

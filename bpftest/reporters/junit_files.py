@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 COUNTS = ("tests", "failures", "errors", "skipped")
+DEPTH_MAX = 100  # elements inside each other; JUnit files have five, and suites of suites some more
 PARTS = ("testcase", "testsuite")  # what suites of the same name are joined by; of the rest the first one's is kept
 
 
@@ -61,7 +62,17 @@ def _root(path: str) -> ET.Element:
         raise UsageError(f"{path} is no JUnit XML: {error}") from error
     if root.tag not in {"testsuites", "testsuite"}:
         raise UsageError(f"{path} is no JUnit XML: it holds <{root.tag}>")
+    if _is_deep(root):
+        raise UsageError(f"{path} is no JUnit XML: its elements are more than {DEPTH_MAX} deep inside each other")
     return root
+
+
+def _is_deep(root: ET.Element) -> bool:
+    """Whether there are more levels than can be walked, and written, by functions that call themselves."""
+    level = [root]
+    for _ in range(DEPTH_MAX):
+        level = [child for element in level for child in element]
+    return bool(level)
 
 
 def _join(suites: dict[tuple[str, str], ET.Element], suite: ET.Element) -> None:

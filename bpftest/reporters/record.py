@@ -73,6 +73,8 @@ def value_of(kind: Any, plain: Any) -> Any:
 
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(plain)
+    if kind is int:
+        return int(plain)  # 4.0 is an integer to JSON Schema
     types = _types(kind)
     if types is not None:
         return kind(**{name: value_of(one, plain[name]) for name, one in types.items() if name in plain})

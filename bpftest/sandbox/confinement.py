@@ -16,10 +16,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
 NOBODY = 65534  # uid and gid; what the kernel shows of users that a namespace does not know, too
-CAP_BPF = 39  # linux/capability.h
+CAP_KILL, CAP_BPF = 5, 39  # linux/capability.h
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x4000000, 0x8000000  # linux/sched.h
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 NAMESPACES = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET
@@ -41,6 +41,18 @@ class Limits(NamedTuple):
     cpu_seconds: int = 600  # in its whole life
     files: int = 0  # descriptors with a number below this can be opened: neither files nor sockets without any
     capability: int | None = None  # the one that it keeps, if it has it
+    written: int = 0  # bytes of a file
+    processes: int | None = 0  # that it may start; None: as many as before
+
+
+class User(NamedTuple):
+    """Whom a process can become."""
+
+    uid: int
+    gid: int
+
+
+OTHER = User(NOBODY, NOBODY)
 
 
 def leave_signals() -> None:
@@ -62,11 +74,46 @@ def confine(limits: Limits, descriptors: Collection[int]) -> None:
     used = _address_space()
     _keep_descriptors(descriptors)
     _leave_namespaces(limits)
-    _leave_user(limits)
+    _become(OTHER, keeps=limits.capability is not None)
     _set_capability(limits.capability)
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of the user would have cleared it
     _set_limits(limits, used)
+
+
+def confine_program(limits: Limits, users: Iterable[User], files: Collection[tuple[str, int]]) -> None:
+    """The same for a process that goes on as a program, which opens files and may start others.
+
+    It becomes the first of *users* who may use *files*, each a path and a mode of os.access; where there is none, it is
+    still who it was, without capabilities.
+    """
+    used = _address_space()
+    is_apart = _libc.unshare(NAMESPACES) == 0
+    with suppress(OSError):
+        os.setgroups(())
+    found = next((user for user in users if _may_use(user, files)), None)
+    if found is not None:
+        _become(found, keeps=False)
+    if not is_apart:
+        _libc.unshare(CLONE_NEWUSER | NAMESPACES)
+    _set_capability(None)
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _set_limits(limits, used)
+
+
+def _may_use(user: User, files: Collection[tuple[str, int]]) -> bool:
+    """Whether this process can become *user*, who may use *files*."""
+    uid, gid = os.geteuid(), os.getegid()
+    with suppress(OSError):
+        os.setegid(user.gid)
+        try:
+            os.seteuid(user.uid)  # which has no capabilities
+            return all(os.access(path, mode, effective_ids=True) for path, mode in files)
+        finally:
+            os.seteuid(uid)
+            os.setegid(gid)
+    return False
 
 
 def _address_space() -> int:
@@ -97,15 +144,18 @@ def _leave_namespaces(limits: Limits) -> None:
         _libc.unshare(CLONE_NEWUSER | NAMESPACES)
 
 
-def _leave_user(limits: Limits) -> None:
-    if limits.capability is not None:
+def _become(user: User, *, keeps: bool) -> None:
+    """*keeps*: the capabilities that there are."""
+    if os.geteuid() == 0 and not _has(CAP_KILL):  # who forked this process has to be able to end it
+        return
+    if keeps:
         _prctl(PR_SET_KEEPCAPS, 1)
     with suppress(OSError):
         os.setgroups(())
     with suppress(OSError):
-        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresgid(user.gid, user.gid, user.gid)
     with suppress(OSError):
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(user.uid, user.uid, user.uid)
 
 
 def _set_capability(kept: int | None) -> None:
@@ -123,16 +173,26 @@ def _capset(mask: int) -> bool:
     return result == 0
 
 
+def _has(capability: int) -> bool:
+    """Whether this process has it: capget(2)."""
+    sets = ctypes.create_string_buffer(24)
+    _libc.capget(struct.pack("Ii", CAPABILITY_VERSION_3, 0), sets)
+    low, high = struct.unpack("I8xI8x", sets.raw)
+    return bool((high << 32 | low) >> capability & 1)
+
+
 def _set_limits(limits: Limits, used: int) -> None:
     wanted = {
         resource.RLIMIT_AS: used + limits.memory,
         resource.RLIMIT_CPU: limits.cpu_seconds,
         resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_FSIZE: limits.written,
         resource.RLIMIT_NOFILE: limits.files,
-        resource.RLIMIT_NPROC: 0,
+        resource.RLIMIT_NPROC: limits.processes,
     }
     for kind, most in wanted.items():
+        if most is None:
+            continue
         hard = resource.getrlimit(kind)[1]
         lowered = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (lowered, lowered))

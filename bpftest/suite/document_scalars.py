@@ -59,9 +59,10 @@ def _number(text: str, kind: str) -> int | float | None:
     """The value of *text*; None if it is none, or takes more than 128 bits."""
     if kind == "endless" or len(text) > _MAX_DIGITS:
         return None
-    value = float(text) if kind == "fraction" else int(text, _BASES[kind])
-    if math.isinf(value):
+    if kind != "fraction":
+        value: int | float = int(text, _BASES[kind])
+    elif math.isinf(value := float(text)):
         return None
-    if value == int(value):
+    elif value.is_integer():
         value = int(value)
     return value if _LEAST <= value <= _MOST else None

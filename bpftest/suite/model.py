@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bpftest.suite.document import Document
 
 TIMEOUT_S = 10.0  # of a case that does not say
+TIMEOUT_MAX_S = 3600.0  # poll(2) counts milliseconds in an int, which ends at 24 days
 
 
 class Written:
@@ -34,7 +35,7 @@ class Written:
         return Written(self.document, self.container[self.key], key)
 
     def __contains__(self, key: str) -> bool:
-        value = self.value
+        value = self.container[self.key]
         return isinstance(value, dict) and key in value
 
     def __iter__(self) -> Iterator[str]:

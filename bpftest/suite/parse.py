@@ -8,8 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from bpftest.errors import SuiteError
 from bpftest.suite.document import InvalidDocument, read
-from bpftest.suite.model import TIMEOUT_S, Case, Load, Program, Requires, Source, Step, Substituted, Suite, Written
+from bpftest.suite.model import (
+    TIMEOUT_MAX_S,
+    TIMEOUT_S,
+    Case,
+    Load,
+    Program,
+    Requires,
+    Source,
+    Step,
+    Substituted,
+    Suite,
+    Written,
+)
 from bpftest.suite.schema import faults as schema_faults
+from bpftest.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +37,6 @@ NETWORK = ("interfaces", "routes", "neighbours")
 OF_A_RUN = ("packet", "ctx", "sockets", *NETWORK, "maps", "globals", "repeat", "live", "cpu", "flags", "benchmark")
 OF_A_CASE = ("sockets", *NETWORK, "maps", "globals")  # what steps share instead of each having it
 NOTHING: dict[str, Any] = {"expect": {}}  # of a step that expects nothing
-INCLUDING = ("-idirafter", "-isystem", "-iquote", "-include", "-I")  # what follows is a path
 # Longest unit first, so that "ms" is not read as "s".
 SECONDS = {"min": 60.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "s": 1.0}
 
@@ -112,8 +124,7 @@ class _Reading:
         own = cases[index]
         defaults, outer = self._defaults, self._outer(own)
         here = Written(self._document, cases, index)
-        timeout = own.get("timeout", defaults.get("timeout"))
-        timeout_s = seconds(timeout) if timeout else self._timeout_s
+        timeout_s = self._timeout(own)
         if "steps" in own:
             steps, several = self._steps(own, outer, timeout_s), outer
         else:
@@ -138,6 +149,18 @@ class _Reading:
             self._sweep(own),
             self._ranges.get(index),
         )
+
+    def _timeout(self, own: dict[str, Any]) -> float:
+        """The seconds that a case may take."""
+        said = own if "timeout" in own else self._defaults
+        if "timeout" not in said:
+            return self._timeout_s
+        found = seconds(said["timeout"])
+        if not 0 < found <= TIMEOUT_MAX_S:
+            what = f"'{shown(said['timeout'])}' is no time that a case could take"
+            place = self._document.place(said, "timeout")
+            self.faults.append(SuiteError(what, "such as 500ms or 30s, an hour at most", place))
+        return found
 
     def _sweep(self, own: dict[str, Any]) -> Written | None:
         """What a case says of a sweep; steps beside it are a mistake."""
@@ -228,7 +251,7 @@ class _Reading:
             source = {"file": source}
         return Program(
             self._path(value("object")),
-            Source(self._path(source["file"]) or "", self._cflags(source)) if source else None,
+            Source(self._path(source["file"]) or "", self._cflags(said["source"])) if source else None,
             value("program"),
             value("type"),
             value("attach_type"),
@@ -241,16 +264,16 @@ class _Reading:
             said,
         )
 
-    def _cflags(self, source: dict[str, Any]) -> tuple[str, ...]:
+    def _cflags(self, source: Written) -> tuple[str, ...]:
         """The arguments for clang; folders and files to include are relative to the suite, like every path."""
-        flags: list[str] = []
-        for flag in source.get("cflags", ()):
-            option = next((one for one in INCLUDING if flag.startswith(one) and flag != one), "")
-            if option:
-                flags.append(option + os.path.join(self._folder, flag[len(option) :]))
-            else:
-                flags.append(os.path.join(self._folder, flag) if flags and flags[-1] in INCLUDING else flag)
-        return tuple(flags)
+        if not isinstance(source.value, dict) or "cflags" not in source.value:
+            return ()
+        from bpftest.suite.cflags import arguments  # only for suites with some
+
+        flags = source["cflags"]
+        words, mistakes = arguments(flags.value, self._folder)
+        self.faults += [mistake.at(flags[number].place()) for number, mistake in mistakes.items()]
+        return words
 
     def _path(self, path: str | None) -> str | None:
         return None if path is None else os.path.join(self._folder, path)

@@ -252,16 +252,18 @@ def test_a_source_that_is_no_file_is_told_at_once(tmp_path: Path) -> None:
 def test_a_compiler_that_does_not_finish_is_stopped_with_all_that_it_has_started(
     compiler: Compiler, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alive, held = os.pipe()  # at its end when the last of them is gone
-    compiler.path.write_text(f"#!/bin/sh\nexec 9>/proc/{os.getpid()}/fd/{held}\nsleep 1000 & sleep 1000\n")
+    held = source.parent / "held"
+    os.mkfifo(held)
+    alive = os.open(held, os.O_RDONLY | os.O_NONBLOCK)  # at its end when the last of them is gone
+    os.set_blocking(alive, True)
+    compiler.path.write_text(f"#!/bin/sh\nexec 9>{held}\necho begun >&9\nsleep 1000 & sleep 1000\n")
     monkeypatch.setattr(compiling, "COMPILE_SECONDS", 0.5)
 
     with pytest.raises(CompileError) as raised:
         compiled(str(source))
-    os.close(held)
 
     assert raised.value.what == f"{source}: clang has not finished after 0.5 s"
-    assert os.read(alive, 1) == b""
+    assert (os.read(alive, 100), os.read(alive, 100)) == (b"begun\n", b"")
     os.close(alive)
 
 
@@ -465,7 +467,7 @@ def test_a_full_disk_is_told_with_what_to_do(source: Path, tmp_path: Path) -> No
         mounted(folder, "size=16k")
         os.environ["XDG_CACHE_HOME"] = str(folder)
         files.cache_folder("objects")
-        (folder / "filling").write_bytes(bytes(8192))
+        (folder / "filling").write_bytes(bytes(12288))
         try:
             compiled(str(source))
         except (HostError, CompileError) as error:

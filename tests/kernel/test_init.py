@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from bpftest.commands import init
-from bpftest.errors import ProgramError
+from bpftest.errors import ObjectError, ProgramError
 from bpftest.events import CaseFinished, Outcome
 from bpftest.executors.local import RunningKernel
 from bpftest.plan import plan
@@ -135,3 +137,27 @@ def test_what_is_another_thing_in_each_run_is_not_recorded(tmp_path: Path) -> No
     assert outcomes(subject, text) == []
     assert "  # Another run of it gave something else: retval " in text
     assert "      runs: {dice: {min: 1}}\n" in text
+
+
+def test_an_object_that_kills_libbpf_is_an_error_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bpftest.commands.trying.tried", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    target = tmp_path / "suite.yaml"
+    file = str(SUITES / "xdp_router.bpf.c")
+
+    with pytest.raises(ObjectError) as raised:
+        init.run(options(file, output=str(target), force=False))
+
+    assert raised.value.what == f"{file}: the process that tried it was ended by SIGKILL"
+    assert not target.exists()
+
+
+def test_what_a_trial_finds_out_comes_back_from_its_process(tmp_path: Path) -> None:
+    target = tmp_path / "suite.yaml"
+
+    assert init.run(options(SUITES / "xdp_router.bpf.c", output=str(target), force=False)) == 0
+
+    said = options(SUITES / "xdp_router.bpf.c")
+    subject = init._subject(said.file, str(target))
+    assert target.read_text() == init._content(subject, init._blocks(subject, said), said, able=True).decode()

@@ -211,9 +211,22 @@ def test_a_timeout_however_short_is_not_missed(build: Build, opened: Open, timeo
 
 @pytest.mark.parametrize("timeout_s", [1e9, 1e30, float("inf")])
 def test_a_timeout_can_be_longer_than_a_timer(build: Build, opened: Open, timeout_s: float) -> None:
-    reply = opened(build("plain"), "cpu", SCHED_CLS).run(Request(FRAME, timeout_s=timeout_s))
+    reply = opened(build("plain"), "cpu", SCHED_CLS).run(Request(FRAME, repeat=2, timeout_s=timeout_s))
 
     assert (reply.errno, reply.timed_out) == (0, False)
+
+
+@pytest.mark.parametrize(("repeat", "kept"), [(1, True), (2, False)])
+def test_only_what_a_signal_can_end_sets_an_alarm(build: Build, opened: Open, repeat: int, *, kept: bool) -> None:
+    session = opened(build("plain"), "cpu", SCHED_CLS)
+    session.run(Request(FRAME))  # from here on the process has a handler
+
+    signal.setitimer(signal.ITIMER_REAL, 1000)
+    session.run(Request(FRAME, repeat=repeat))
+    (left, _) = signal.getitimer(signal.ITIMER_REAL)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+    assert (left > 0) == kept
 
 
 def test_after_a_timeout_the_next_run_is_as_ever(build: Build, opened: Open) -> None:

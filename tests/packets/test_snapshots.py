@@ -108,6 +108,7 @@ def test_a_name_is_there_once(tmp_path: Path) -> None:
         (b"00\n", "1:1: this is no line of a file of snapshots"),
         (b"[a]\n0\n", "2:1: this is no line of a file of snapshots"),
         (b"[a]\n00\n<<<<<<< HEAD\n", "3:1: this is no line of a file of snapshots"),
+        (b"[a]\n00\x1f\n", "2:1: this is no line of a file of snapshots"),  # blank, but not to bytes.fromhex
         (b"[a]\n00\n[a]\n", "3:1: a second snapshot 'a'"),
         (b"[a]\n\xff\n", "1:1: this is no file of snapshots: it is not UTF-8"),
     ],

@@ -43,6 +43,11 @@ def test_a_place_may_be_behind_the_end_of_its_line(column: int, caret: str) -> N
     assert texts(blocks.mistake(Mistake("'}' is missing", "", excerpt)))[-1] == f"  | {caret}"
 
 
+def test_a_place_far_behind_the_end_of_its_line_takes_no_more_room() -> None:
+    near, far = (Excerpt(Place("a.yaml", 1, column), ((1, "key: {a"),)) for column in (1000, 10**30))
+    assert texts(blocks.mistake(Mistake("", "", far)))[-2:] == texts(blocks.mistake(Mistake("", "", near)))[-2:]
+
+
 def test_line_numbers_stand_in_one_gutter() -> None:
     excerpt = Excerpt(Place("a.yaml", 100, 1, 3), ((99, "a: 1"), (100, "b:"), (101, ""), (102, "c: 2")))
     assert texts(blocks.mistake(Mistake("wrong", "do it right", excerpt))) == [

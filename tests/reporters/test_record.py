@@ -134,6 +134,16 @@ def test_a_report_counts_what_it_holds(tmp_path: Path) -> None:
     ]
 
 
+def test_numbers_are_read_as_what_they_are_in_events() -> None:
+    place = {"path": "a.yaml", "line": 4.0, "column": 1.0}  # integers, to JSON Schema
+    assert repr(record.value_of(events.Place, place)) == repr(events.Place("a.yaml", 4, 1))
+
+
+@pytest.mark.parametrize(("number", "is_time"), [(0, True), (86_400.5, True), (10**400, False), (float("inf"), False)])
+def test_a_time_is_one_that_a_run_can_take(number: float, is_time: bool) -> None:
+    assert jsonschema_rs.is_valid({"$ref": "#/$defs/seconds", "$defs": SCHEMA["$defs"]}, number) is is_time
+
+
 def test_suites_of_several_workers_may_overlap(tmp_path: Path) -> None:
     first, second = streams.EVERY_OUTCOME[1:9], streams.EVERY_OUTCOME[9:12]
     mixed = [streams.EVERY_OUTCOME[0], first[0], second[0], *first[1:3], *second[1:], *first[3:], RunFinished(1.0)]

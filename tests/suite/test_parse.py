@@ -356,6 +356,14 @@ def test_a_case_without_a_program_is_told() -> None:
     )
 
 
+@pytest.mark.parametrize("text", [with_case(timeout="SOON"), f"defaults: {{timeout: SOON}}\n{ONE_CASE}"])
+@pytest.mark.parametrize("timeout", ["0s", "0.0ms", "61min", "9999999s", f"{'9' * 400}s"])
+def test_a_time_that_no_case_could_take_is_refused(text: str, timeout: str) -> None:
+    said = refused("object: a.o\n" + text.replace("SOON", timeout))
+    assert "is no time that a case could take" in said
+    assert said.endswith("  hint: such as 500ms or 30s, an hour at most\n")
+
+
 def test_two_cases_of_one_name_are_told_at_the_second() -> None:
     assert refused(
         "object: a.o\ncases:\n"
