@@ -31,7 +31,7 @@ def answer(request: Request) -> Reply:
     data = request.data_in or b""
     what, path = data[0], data[HEAD:].decode()
     if what in ENDS:
-        os.kill(os.getpid(), ENDS[what])
+        end(ENDS[what])
     elif what == EXIT:
         os._exit(3)
     elif what == BUG:
@@ -42,6 +42,13 @@ def answer(request: Request) -> Reply:
         while what == WAIT and len(os.listdir(path)) < 2 and time.monotonic() < until:
             pass
     return Reply(retval=1 if what == FAIL else 2, data_out=data, ctx_out=request.ctx_in or b"")
+
+
+def end(number: signal.Signals) -> None:
+    """This process gets that signal, of which pytest's faulthandler need not tell."""
+    if number is signal.SIGSEGV:
+        signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 @pytest.fixture(autouse=True)
@@ -210,7 +217,7 @@ def test_what_ends_the_run_while_suites_are_read_is_raised_here() -> None:
 def test_a_suite_whose_reading_kills_the_process_is_invalid_and_the_others_are_read() -> None:
     def planning(number: int) -> Planned:
         if number == 1:
-            os.kill(os.getpid(), signal.SIGSEGV)
+            end(signal.SIGSEGV)
         return planned(f"suites/{number}.yaml", [PASS])
 
     with Workers(planning, ["0.yaml", "1.yaml", "2.yaml"], 2) as made:

@@ -26,6 +26,7 @@ FEW = 32  # events of a suite that are told at once; of those behind them
 BURST = 64  # so many together, where they follow each other quickly,
 BURST_S = 0.005  # unless the first of them is older
 SHORT = 1000  # a repeat that takes no time anybody would notice
+STOPPING = (signal.SIGTERM,)
 BUG_CODE = 70
 NO_JOB = -1
 FOREVER = float("inf")
@@ -215,8 +216,12 @@ class _Worker:
     def flush(self) -> None:
         """Tells the events that wait."""
         if self._events:
-            wire.send(self._answers, wire.EVENTS, self._suite, self._events)
-            self._events = []
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # or they could be told twice, or in part
+            try:
+                wire.send(self._answers, wire.EVENTS, self._suite, self._events)
+                self._events = []
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._told = time.monotonic()
 
 

@@ -139,6 +139,8 @@ def _made(clang: str, file: str, arguments: list[str], own: str) -> _Made:
             own_there = f"/proc/self/fd/{kept[1]}"
             # Last of all: a vmlinux.h that the source or the suite's flags bring is the one that is meant.
             command += ["-idirafter", own_there, f"-ffile-prefix-map={own_there}={own}"]
+        # The lines of C in the object's types are read by their names there, which may lead through closed folders.
+        command.append("-fdebug-compilation-dir=.")
         command += ["-MD", "-MF", f"/proc/self/fd/{rule}", "-c", _as_argument(file), "-o", "-"]
         users, files = _users(file), ((file, os.R_OK), (clang, os.X_OK))
         done = program.run(command, COMPILE_SECONDS, LIMITS, users, files, kept)
