@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -21,15 +22,17 @@ class Peak(NamedTuple):
 
 def peak(program: Program, *command: str) -> Peak:
     """The peaks of *command*, which may not fail."""
-    process = program.started(*command)
-    most: dict[int, int] = {}
-    while process.poll() is None:
-        for pid in _family(process.pid):
-            most[pid] = max(most.get(pid, 0), _peak(pid))
-        time.sleep(LOOK_S)
-    output, errors = process.communicate()
-    if process.returncode != 0:
-        raise SystemExit((output + errors).decode(errors="replace"))
+    with TemporaryFile() as out:
+        process = program.started(*command, out=out)
+        most: dict[int, int] = {}
+        while process.poll() is None:
+            for pid in _family(process.pid):
+                most[pid] = max(most.get(pid, 0), _peak(pid))
+            time.sleep(LOOK_S)
+        _, errors = process.communicate()
+        if process.returncode != 0:
+            out.seek(0)
+            raise SystemExit((out.read() + errors).decode(errors="replace"))
     return Peak(max(most.values()) / 1024, sum(most.values()) / 1024)
 
 

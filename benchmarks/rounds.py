@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 Command = Callable[[], float]  # does what is measured, and gives the seconds that count
 
@@ -85,12 +85,12 @@ class Program:
             sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{tail}")
         return output
 
-    def started(self, *command: str) -> subprocess.Popen[bytes]:
-        """*command*, running."""
+    def started(self, *command: str, out: int | IO[bytes] = subprocess.PIPE) -> subprocess.Popen[bytes]:
+        """*command*, running; *out*: where it writes to, for those whose output is not read while they run."""
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=out,
             stderr=subprocess.PIPE,
             cwd=self.folder,
             env=self.environment,
