@@ -30,7 +30,8 @@ run: $(INSTALLED) $(SYSTEM) ## run every suite of suites/ on this machine's kern
 	@$(AS_ROOT) bpftest run $(SUITES)
 
 test: check ## check, then the tests that need a kernel, then every suite; JUnit XML in build/
-	$(AS_ROOT) pytest -m kernel -n auto --dist loadfile -p no:cacheprovider --junit-xml=build/kernel.xml
+	$(AS_ROOT) pytest -m "kernel and not alone" -n auto --dist loadfile -p no:cacheprovider --junit-xml=build/kernel.xml
+	$(AS_ROOT) pytest -m "kernel and alone" -p no:cacheprovider --junit-xml=build/alone.xml
 	$(AS_ROOT) bpftest run suites --junit-xml build/suites.xml
 
 check: lint docs $(SYSTEM) $(if $(CI),$(EDITORS)) ## all that runs without root: lint, docs, and the tests that load no BPF program

@@ -39,7 +39,7 @@ from bpftest.kernel.door import (
 from bpftest.kernel.session import Session
 from tests.kernel.frames import MACS, counts, frames, udp
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.alone]
 
 SCHED_CLS, CGROUP_SKB, LWT_IN, LWT_OUT, LWT_XMIT, LWT_SEG6LOCAL, NETFILTER = 3, 8, 10, 11, 12, 19, 32
 ATTACH_TYPES = {NETFILTER: 45}  # that libbpf does not know by the section

@@ -42,7 +42,7 @@ from tests.kernel.frames import (
     udp,
 )
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module", autouse=True)

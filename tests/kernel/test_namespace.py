@@ -10,7 +10,7 @@ from bpftest.errors import HostError
 from bpftest.kernel import libbpf, namespace, privileges
 from tests.kernel.children import in_child
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.alone]
 
 
 def own_namespace() -> str:

@@ -25,7 +25,7 @@ from tests.kernel.children import in_child
 from tests.kernel.frames import BOTH, FRAME, LEFT, RIGHT, case, request, udp
 from tests.processes import environment
 
-pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("host_untouched")]
+pytestmark = [pytest.mark.kernel, pytest.mark.alone, pytest.mark.usefixtures("host_untouched")]
 
 ADDRESSED = Network(
     (LEFT._replace(addresses=(("10.0.0.1", 24),)), RIGHT._replace(addresses=(("10.1.0.1", 24),))),

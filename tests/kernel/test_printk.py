@@ -22,7 +22,7 @@ from tests.kernel.children import in_child
 from tests.kernel.conftest import Build, Open
 from tests.processes import environment
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.alone]
 
 XDP, RAW_TRACEPOINT = 6, 17  # enum bpf_prog_type
 CLONE_NEWNS = 0x20000

@@ -15,7 +15,7 @@ from bpftest.kernel.door import Loading, Records, Request, Setup, Size
 from bpftest.kernel.session import Session
 from tests.kernel.conftest import Build
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.alone]
 
 RAW_TRACEPOINT, SCHED_CLS, XDP = 17, 3, 6  # enum bpf_prog_type
 RUN_ON_CPU = 1  # BPF_F_TEST_RUN_ON_CPU

@@ -14,7 +14,7 @@ from bpftest.kernel.door import Reply, Request, Setup
 from bpftest.kernel.requirements import kernel
 from tests.kernel.conftest import Build, Open
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.alone]
 
 XDP = 6  # enum bpf_prog_type
 FRAME = Request(bytes(64))

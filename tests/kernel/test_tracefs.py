@@ -12,7 +12,7 @@ import pytest
 
 from bpftest.kernel.tracefs import PREFIX
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.alone]
 
 MAKES_ONE = """
 import time
